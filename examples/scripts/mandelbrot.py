@@ -1,0 +1,20 @@
+"""The Mandelbrot set in characters, as one writes it in NumPy."""
+
+import numpy as np
+
+width, height, turns = 72, 24, 40
+x = np.linspace(-2.2, 0.8, width)
+y = np.linspace(-1.2, 1.2, height)[:, np.newaxis]
+real, imaginary = np.zeros((height, width)), np.zeros((height, width))
+inside = np.zeros((height, width), dtype=int)
+
+for _ in range(turns):
+    bounded = real * real + imaginary * imaginary < 4.0
+    real, imaginary = np.where(bounded, real * real - imaginary * imaginary + x, real), np.where(bounded, 2 * real * imaginary + y, imaginary)
+    inside += bounded
+
+shades = np.array(list(" .:-=+*#%@"))
+picture = shades[(inside * (len(shades) - 1)) // turns]
+for line in picture:
+    print("".join(line))
+print(f"{(inside == turns).mean():.2%} of the points never escaped")

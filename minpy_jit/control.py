@@ -1,0 +1,203 @@
+"""Switches and sights of the whole process: mode, flush, wait, stats, the flush log, info, explain, why, caches."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any
+
+from . import _version
+from .config import SETTINGS, config
+from .errors import locate
+from .trace.context import num_gpus
+from .trace.handle import Handle
+from .trace.pytree import flatten
+from .trace.recorder import current, observe
+from .trace.stats import FlushRecord
+from .trace.stats import stats as _stats
+
+
+class mode:  # noqa: N801 - a setter that is also a context manager
+    """Set how operations of this thread are executed; as a context manager, for a block.
+
+    Args:
+        name: "lazy" (recorded and run when observed), "eager" (each op at once by MXNet's imperative operators) or "numpy" (each op at once
+            by NumPy).
+
+    Raises:
+        ValueError: another name.
+    """
+
+    def __init__(self, name: str) -> None:
+        recorder = current()
+        self.before = recorder.mode
+        recorder.set_mode(name)
+
+    def __enter__(self) -> mode:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        current().set_mode(self.before)
+
+
+def flush(*arrays: Any) -> None:
+    """Run pending work: that of `arrays` (containers too), or all of this thread's."""
+    if not arrays:
+        current().flush("flush")
+        return
+    for leaf in flatten(arrays)[0]:
+        if isinstance(leaf, Handle):
+            observe(leaf, "flush")
+
+
+def wait(*arrays: Any) -> None:
+    """Return when the values of `arrays` (or everything pending) have been computed."""
+    flush(*arrays)
+
+
+def stats() -> Mapping[str, Any]:
+    """Counters since the start or the last `reset_stats()`.
+
+    Returns:
+        `recorded` (new steps), `steps` (steps flushed), `replayed` (steps that matched the last run's), `flushes`, `flush_causes`,
+        `executor_runs`, `mxnet_nodes`, `host_steps`, `reference_runs`, `compiles`, `binds`, `cache_hits`, `fallbacks`, `fallback_sites`,
+        `bytes_held`, `seconds` by stage.
+    """
+    from .exec.run import plan_cache
+
+    counts = dict(_stats.counts)
+    for name in ("recorded", "steps", "flushes", "executor_runs", "compiles", "binds", "cache_hits", "fallbacks", "host_steps", "mxnet_nodes"):
+        counts.setdefault(name, 0)
+    result: dict[str, Any] = dict(counts)
+    result["replayed"] = max(0, counts["steps"] - counts["recorded"])
+    result["flush_causes"] = dict(_stats.flush_causes)
+    result["fallback_sites"] = {f"{name} at {line}": tuple(v) for (name, line), v in _stats.fallbacks.items()}
+    result["bytes_held"] = plan_cache.nbytes
+    result["seconds"] = dict(_stats.seconds)
+    return result
+
+
+def reset_stats() -> None:
+    """Set the counters to zero."""
+    _stats.reset()
+
+
+def flush_log() -> list[FlushRecord]:
+    """The last flushes: cause, the user's file:line, steps, results, executor, nodes, time."""
+    return list(_stats.log)
+
+
+def clear_caches() -> None:
+    """Drop recorded steps and bound executors. Pending work is kept."""
+    from .exec.run import plan_cache
+
+    current().clear()
+    plan_cache.clear()
+
+
+def info() -> dict[str, Any]:
+    """Versions, engine, threads, devices, settings and cache sizes."""
+    import networkx
+    import numpy
+
+    from .exec import mx
+    from .exec.run import plan_cache
+
+    return {
+        "minpy_jit": _version.__version__,
+        "python": sys.version.split()[0],
+        "numpy": numpy.__version__,
+        "mxnet": mx.version(),
+        "networkx": networkx.__version__,
+        "engine": mx.engine(),
+        "synchronous": mx.synchronous(),
+        "threads": mx.threads(),
+        "cores": len(os.sched_getaffinity(0)),
+        "gpus": num_gpus(),
+        "native_kernels": "none in this version: segments run on MXNet's own operators",
+        "mode": current().mode,
+        "trie_steps": current().trie_steps,
+        "plans": len(plan_cache.plans),
+        "executor_bytes": plan_cache.nbytes,
+        "config": {name: getattr(config, name) for name in SETTINGS},
+    }
+
+
+@contextmanager
+def _observed_log() -> Iterator[list[FlushRecord]]:
+    before = _stats.log.maxlen
+    seen = len(_stats.log)
+    found: list[FlushRecord] = []
+    marker = list(_stats.log)[-1] if seen else None
+    try:
+        yield found
+    finally:
+        log = list(_stats.log)
+        start = next((i + 1 for i, r in enumerate(log) if r is marker), 0)
+        found.extend(log[start:])
+        assert before == _stats.log.maxlen
+
+
+def explain(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> str:
+    """Run `fn(*args)` three times (first encounter, compile, steady) and report what the steady run did: segments, why each was flushed, who
+    ran it, its MXNet nodes and host steps, and fallbacks, with the user's lines.
+    """
+    from .exec.run import plan_cache
+
+    lines = [f"explain {getattr(fn, '__name__', fn)!s}"]
+    for number, name in enumerate(("first call", "second call", "steady")):
+        before = dict(_stats.counts)
+        fallbacks = {k: list(v) for k, v in _stats.fallbacks.items()}
+        with _observed_log() as log:
+            result = fn(*args, **kwargs)
+            for leaf in flatten(result)[0]:
+                if isinstance(leaf, Handle):
+                    observe(leaf, "explain")
+        delta = {k: v - before.get(k, 0) for k, v in _stats.counts.items() if v != before.get(k, 0)}
+        lines.append(
+            f"{name}: {len(log)} flush(es), {delta.get('executor_runs', 0)} executor run(s), {delta.get('compiles', 0)} compile(s), "
+            f"{delta.get('recorded', 0)} new step(s), {delta.get('fallbacks', 0)} fallback(s)"
+        )
+        if number < 2:
+            continue
+        for k, record in enumerate(log):
+            lines.append(
+                f"  segment {k}: {record.steps} steps, {record.live} live, flushed by {record.cause} at {record.where}; "
+                f"{record.executor}: {record.nodes} MXNet node(s), {record.host_steps} host step(s), {record.seconds * 1e6:.0f} µs"
+            )
+        for (op, line), entry in _stats.fallbacks.items():
+            times = entry[0] - fallbacks.get((op, line), [0])[0]
+            if times:
+                lines.append(f"  fallback {op} x{times:g} at {line}")
+        plan = next(reversed(plan_cache.plans.values()), None) if plan_cache.plans else None
+        if plan is not None and log:
+            lines.append("  program of the last plan run:")
+            for i, node in enumerate(plan.graph.nodes):
+                lines.append(f"    %{i} = {node!r}" + (f"   # {locate(node.site)}" if node.site else ""))
+    return "\n".join(lines)
+
+
+def why(array: Any) -> str:
+    """Where a value comes from: pending (since which line, what it waits for) or materialised.
+
+    Raises:
+        TypeError: not an array of ours.
+    """
+    if not isinstance(array, Handle):
+        raise TypeError(f"[why] needs an array of minpy_jit; got {type(array).__name__}")
+    alias = array.alias
+    if alias is not None and alias.base is not None:
+        return f"{array.type}: a view ({' → '.join(op.name for op, _, _ in alias.chain)}) of\n  {why(alias.base)}"
+    segment = array.segment
+    if array.data is not None or segment is None:
+        return f"{array.type}: materialised, {array.type.nbytes} bytes on {array.type.context}"
+    path = segment.cursor.path()
+    needed = {array.index}
+    for step in reversed(path[: array.index + 1]):
+        if step.index in needed:
+            needed.update(step.operands)
+    step = path[array.index]
+    return f"{array.type}: pending, made by {step.op.name} at {locate(step.site)}; waits for {len(needed)} of {len(path)} recorded steps"

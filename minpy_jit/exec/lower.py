@@ -1,0 +1,217 @@
+"""Lowering: one stage of a graph becomes one MXNet symbol, written as JSON and loaded in a single call.
+
+Each op's own `mxnet` field says which nodes it becomes; this file knows variables, casts, constants and nothing about any op.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..optimize.partition import Stage
+from ..trace.graph import Graph, Node
+from ..trace.step import CONSTANT, KIND_DTYPES, PROJECT, SCALAR, parse_constant
+from .mx import MX_DTYPES
+
+Entry = tuple[int, int, int]
+
+MX_NAMES: dict[np.dtype, str] = {d: d.name for d in MX_DTYPES.values()}
+# MXNet is built without INT64_TENSOR_SIZE
+LARGEST = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """A variable of the symbol.
+
+    Attributes:
+        kind: "value" (made outside the stage), "scalar" (a Python number of this run) or "constant".
+        position: the graph position that it stands for (-1 for a constant of a lowering).
+        dtype, shape: of the bound array.
+        constant: the value of a constant.
+    """
+
+    kind: str
+    position: int
+    dtype: np.dtype
+    shape: tuple[int, ...]
+    constant: np.ndarray | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """A boolean result that must be all False after a run; else IndexError with this message at the node's line."""
+
+    message: str
+    node: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Lowered:
+    """A stage as a symbol: its JSON, its variables in binding order, the guards (results after the stage's own), the node count."""
+
+    json: str
+    variables: tuple[Variable, ...]
+    guards: tuple[Guard, ...]
+    nodes: int
+
+
+def operand_dtypes(graph: Graph, node: Node) -> tuple[np.dtype | None, ...]:
+    """The dtypes in which a node's operands take part, weak numbers resolved."""
+    types = tuple(graph.nodes[i].type for i in node.operands)
+    if node.op.operand_dtypes is not None:
+        return node.op.operand_dtypes(types, node.op.named(node.params))
+    return tuple(None if type(t) is tuple else t.dtype for t in types)
+
+
+def is_native(graph: Graph, node: Node) -> bool:
+    """Whether MXNet may run this node: the op has a lowering for these dtypes and parameters, and no array is empty or too large."""
+    op = node.op
+    if op.mxnet is None:
+        return False
+    results = node.type if type(node.type) is tuple else (node.type,)
+    types = tuple(graph.nodes[i].type for i in node.operands)
+    if any(type(t) is tuple for t in types):
+        return False
+    for t in (*types, *results):
+        if t.dtype not in MX_NAMES or t.size == 0 or t.size > LARGEST:
+            return False
+    for dtype, t in zip(operand_dtypes(graph, node), types, strict=True):
+        if (dtype or t.dtype) not in op.mxnet_dtypes:
+            return False
+    probe = _Writer()
+    entries = [(0, 0, 0)] * len(types)
+    return op.mxnet(probe, entries, types, node.type, **op.named(node.params)) is not NotImplemented
+
+
+class _Writer:
+    """Collects JSON nodes. What lowerings see (`Lowerer` in trace/op.py)."""
+
+    def __init__(self) -> None:
+        self.nodes: list[dict[str, Any]] = []
+        self.variables: list[Variable] = []
+        self.guards: list[tuple[Entry, Guard]] = []
+        self.count = 0
+        self.current: Node | None = None
+        self._constants: dict[tuple[bytes, str, tuple[int, ...]], Entry] = {}
+
+    def variable(self, variable: Variable) -> Entry:
+        self.variables.append(variable)
+        self.nodes.append({"op": "null", "name": f"v{len(self.nodes)}", "inputs": []})
+        return (len(self.nodes) - 1, 0, 0)
+
+    def node(self, mxnet_op: str, inputs: list[Entry], attrs: Mapping[str, Any] | None = None) -> Entry:
+        """Emit an MXNet operator; returns its first result (`output(entry, k)` for others)."""
+        self.count += 1
+        written = {"op": mxnet_op, "name": f"n{len(self.nodes)}", "inputs": [list(e) for e in inputs]}
+        if attrs:
+            written["attrs"] = {k: str(v) for k, v in attrs.items()}
+        self.nodes.append(written)
+        return (len(self.nodes) - 1, 0, 0)
+
+    def output(self, entry: Entry, k: int) -> Entry:
+        """Result number `k` of the operator behind `entry`."""
+        return (entry[0], k, 0)
+
+    def cast(self, entry: Entry, dtype: np.dtype) -> Entry:
+        """`entry` as another dtype."""
+        return self.node("Cast", [entry], {"dtype": MX_NAMES[dtype]})
+
+    def constant(self, value: np.ndarray) -> Entry:
+        """A fixed array."""
+        value = np.ascontiguousarray(value).reshape(value.shape)
+        key = (value.tobytes(), value.dtype.str, value.shape)
+        found = self._constants.get(key)
+        if found is None:
+            found = self._constants[key] = self.variable(Variable("constant", -1, value.dtype, value.shape, value))
+        return found
+
+    def guard(self, entry: Entry, message: str) -> None:
+        """After each run `entry` (bool) must hold no True, else IndexError(message)."""
+        if self.current is not None:
+            self.guards.append((entry, Guard(message, self.current)))
+
+
+def lower(graph: Graph, stage: Stage) -> Lowered:
+    """The stage as a symbol."""
+    writer = _Writer()
+    entries: dict[int, Any] = {}
+    leaves: dict[tuple[int, np.dtype], Entry] = {}
+
+    def operand(position: int, dtype: np.dtype | None) -> Entry:
+        node = graph.nodes[position]
+        if node.op is CONSTANT or node.op is SCALAR:
+            wanted = dtype or KIND_DTYPES[node.params[0]] if node.op is CONSTANT else dtype or node.type.dtype
+            key = (position, wanted)
+            if key not in leaves:
+                if node.op is CONSTANT:
+                    leaves[key] = writer.constant(np.asarray(parse_constant(*node.params)).astype(wanted))
+                else:
+                    leaves[key] = writer.variable(Variable("scalar", position, wanted, ()))
+            return leaves[key]
+        if position not in entries:
+            entries[position] = writer.variable(Variable("value", position, node.type.dtype, node.type.shape))
+        entry = entries[position]
+        if dtype is None or dtype == node.type.dtype:
+            return entry
+        key = (position, dtype)
+        if key not in leaves:
+            leaves[key] = writer.cast(entry, dtype)
+        return leaves[key]
+
+    for position in stage.nodes:
+        node = graph.nodes[position]
+        if node.op is PROJECT:
+            entries[position] = entries[node.operands[0]][node.params[0]]
+            continue
+        writer.current = node
+        inputs = [operand(i, d) for i, d in zip(node.operands, operand_dtypes(graph, node), strict=True)]
+        types = tuple(graph.nodes[i].type for i in node.operands)
+        assert node.op.mxnet is not None
+        entries[position] = node.op.mxnet(writer, inputs, types, node.type, **node.op.named(node.params))
+    heads: list[Entry] = []
+    variables = {i for i, n in enumerate(writer.nodes) if n["op"] == "null"}
+    for position in stage.produces:
+        entry = entries[position]
+        if entry[0] in variables or entry in heads:
+            # a result must have memory of its own
+            entry = writer.node("_copy", [entry])
+        heads.append(entry)
+    heads.extend(entry for entry, _ in writer.guards)
+    text = json.dumps(
+        {
+            "nodes": writer.nodes,
+            "arg_nodes": sorted(variables),
+            "node_row_ptr": list(range(len(writer.nodes) + 1)),
+            "heads": [list(e) for e in heads],
+            "attrs": {"mxnet_version": ["int", 10901]},
+        }
+    )
+    of_node = dict(zip(sorted(variables), writer.variables, strict=True))
+    bound = tuple([of_node[i] for i in argument_order(writer.nodes, heads) if i in variables])
+    return Lowered(text, bound, tuple(g for _, g in writer.guards), writer.count)
+
+
+def argument_order(nodes: Sequence[Mapping[str, Any]], heads: Sequence[Entry]) -> list[int]:
+    """Node numbers in the order in which MXNet lists a symbol's arguments: depth first from the results, inputs before their user."""
+    order: list[int] = []
+    seen: set[int] = set()
+    for head in heads:
+        stack = [(head[0], 0)]
+        while stack:
+            at, k = stack.pop()
+            if k == 0:
+                if at in seen:
+                    continue
+                seen.add(at)
+            inputs = nodes[at]["inputs"]
+            if k < len(inputs):
+                stack.append((at, k + 1))
+                stack.append((inputs[k][0], 0))
+            else:
+                order.append(at)
+    return order

@@ -1,0 +1,397 @@
+"""Run a finished path: look its plan up, bind it when it comes back, keep bound executors within limits.
+
+First encounter: the NumPy reference. From the second on: MXNet executors, bound once per plan and reused while nobody holds their results.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from ..config import config
+from ..optimize.partition import Stage, partition
+from ..optimize.passes import eliminate_dead, optimize
+from ..trace.graph import Graph, graph_of
+from ..trace.stats import stats
+from ..trace.step import CONSTANT, PROJECT, Step, parse_constant
+from ..trace.types import ArrayType
+from . import reference
+from .lower import Lowered, is_native, lower
+from .mx import Executor, MXNetError, NDArray, Symbol
+from .reference import Poison
+
+_refcount = sys.getrefcount
+# inputs up to this size are always copied into the executor's own memory (a copy of 16 KiB takes about 1 µs);
+# larger ones are bound where they are, until they are seen to move
+STAGE_BYTES = 1 << 16
+# binding costs 10 µs a node: longer programs stay with the reference
+LONGEST = 50_000
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What one run gave. `values` by slot; `errors` by slot of the steps that failed."""
+
+    values: dict[int, np.ndarray]
+    errors: dict[int, Exception] = field(default_factory=dict)
+    executor: str = "reference"
+    nodes: int = 0
+    host_steps: int = 0
+    compiled: bool = False
+
+
+class Instance:
+    """One bound executor of a native stage, with the memory behind its variables."""
+
+    __slots__ = ("bound", "executor", "lowered", "numbers", "outputs", "results", "staged", "symbol", "vectors")
+
+    def __init__(self, lowered: Lowered, symbol: Symbol, stage: Stage, values: dict[int, Any]) -> None:
+        self.lowered, self.symbol = lowered, symbol
+        self.results = len(stage.produces)
+        # per variable of kind "value": the host array that the executor reads
+        self.staged: dict[int, np.ndarray] = {}
+        self.bound: dict[int, np.ndarray] = {}
+        for variable in lowered.variables:
+            if variable.kind == "value":
+                value = values[variable.position]
+                if value.nbytes > STAGE_BYTES and value.flags.c_contiguous and value.dtype != np.bool_:
+                    self.bound[variable.position] = value
+                else:
+                    self.staged[variable.position] = np.empty(variable.shape, variable.dtype)
+        self._bind()
+
+    def _bind(self) -> None:
+        scalars: dict[np.dtype, list[int]] = {}
+        for variable in self.lowered.variables:
+            if variable.kind == "scalar":
+                scalars.setdefault(variable.dtype, []).append(variable.position)
+        # one packed vector per dtype, filled by one assignment a run
+        self.vectors = {dtype: np.zeros(len(positions), dtype) for dtype, positions in scalars.items()}
+        self.numbers = [(self.vectors[dtype], tuple(positions)) for dtype, positions in scalars.items()]
+        arguments = []
+        for variable in self.lowered.variables:
+            if variable.kind == "constant":
+                assert variable.constant is not None
+                array = variable.constant
+            elif variable.kind == "scalar":
+                vector = self.vectors[variable.dtype]
+                at = scalars[variable.dtype].index(variable.position)
+                array = vector[at : at + 1].reshape(())
+            elif variable.position in self.staged:
+                array = self.staged[variable.position]
+            else:
+                array = self.bound[variable.position]
+            argument = NDArray(array)
+            if variable.kind == "value" and variable.position in self.staged:
+                # a bool argument lives in MXNet's own memory
+                self.staged[variable.position] = argument.array
+            elif variable.kind == "scalar" and variable.dtype == np.bool_:
+                # and so does a bool number, outside its vector
+                self.numbers.append((argument.array.reshape(1), (variable.position,)))
+            arguments.append(argument)
+        self.executor = Executor(self.symbol, arguments)
+        self.outputs = self.executor.outputs
+        stats.counts["binds"] += 1
+
+    def free(self, donated: Sequence[np.ndarray]) -> bool:
+        """Whether nobody but the dying inputs of this run holds a result of the last one."""
+        for output in self.outputs:
+            # ours: the list, the loop variable, the argument
+            count = _refcount(output) - 3
+            if count > 0:
+                for value in donated:
+                    if value is output:
+                        count -= 1
+                if count > 0:
+                    return False
+        return True
+
+    def run(self, values: dict[int, Any]) -> list[np.ndarray]:
+        """Fill the variables, run, return the results (memory of this instance: see `free`)."""
+        moved = [p for p, array in self.bound.items() if values[p] is not array]
+        if moved:
+            for position in moved:
+                array = self.bound.pop(position)
+                self.staged[position] = np.empty(array.shape, array.dtype)
+            self._bind()
+        for position, memory in self.staged.items():
+            memory[...] = values[position]
+        for vector, positions in self.numbers:
+            vector[:] = [values[p] for p in positions]
+        self.executor.forward()
+        for k, guard in enumerate(self.lowered.guards):
+            if self.outputs[self.results + k].any():
+                raise reference.describe(IndexError(guard.message), guard.node)
+        return self.outputs[: self.results]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of argument and result memory that this instance owns."""
+        return sum(a.nbytes for a in self.staged.values()) + sum(a.nbytes for a in self.outputs)
+
+
+class NativeStage:
+    """A stage that MXNet runs: a symbol, and the executors bound to it."""
+
+    __slots__ = ("instances", "lowered", "stage", "symbol", "types")
+
+    def __init__(self, graph: Graph, stage: Stage) -> None:
+        self.stage = stage
+        self.lowered = lower(graph, stage)
+        self.symbol = Symbol(self.lowered.json)
+        self.types: list[ArrayType] = [graph.nodes[p].type for p in stage.produces]
+        self.instances: list[Instance] = []
+
+    def run(self, values: dict[int, Any], donated: Sequence[np.ndarray]) -> bool:
+        """Run and put the results into `values`; returns whether an executor had to be bound."""
+        instance = next((i for i in self.instances if i.free(donated)), None)
+        compiled = instance is None
+        if instance is None:
+            instance = Instance(self.lowered, self.symbol, self.stage, values)
+            for output, type_ in zip(instance.outputs, self.types, strict=False):
+                if output.shape != type_.shape or output.dtype != type_.dtype:
+                    raise MXNetError(f"MXNet typed a result {output.dtype}{output.shape}; the program says {type_}")
+            if len(self.instances) < config.max_instances:
+                self.instances.append(instance)
+        results = instance.run(values)
+        stats.counts["executor_runs"] += 1
+        stats.counts["mxnet_nodes"] += self.lowered.nodes
+        for position, result in zip(self.stage.produces, results, strict=True):
+            values[position] = result
+        return compiled
+
+
+class HostStage:
+    """Steps that go through NumPy."""
+
+    __slots__ = ("graph", "stage")
+
+    def __init__(self, graph: Graph, stage: Stage) -> None:
+        self.graph, self.stage = graph, stage
+
+    def run(self, values: dict[int, Any], donated: Sequence[np.ndarray]) -> bool:
+        nodes = self.graph.nodes
+        for position in self.stage.nodes:
+            node = nodes[position]
+            operands = [values[i] for i in node.operands]
+            if node.op is PROJECT:
+                values[position] = operands[0][node.params[0]]
+                continue
+            try:
+                values[position] = reference.evaluate(node.op, [nodes[i].type for i in node.operands], node.params, operands, node.type)
+            except Exception as error:
+                raise reference.describe(error, node) from error
+        stats.counts["host_steps"] += len(self.stage.nodes)
+        return False
+
+
+class Plan:
+    """A program ready to run: optimised, partitioned, lowered. Attributes are what `explain` shows."""
+
+    __slots__ = ("graph", "host_steps", "key", "leaves", "may_raise", "nodes", "runs", "slots", "stages")
+
+    def __init__(self, graph: Graph, slots: tuple[int, ...]) -> None:
+        self.slots = slots
+        self.graph = graph
+        self.runs = 0
+        self.stages: list[NativeStage | HostStage] = [
+            NativeStage(graph, s) if s.native else HostStage(graph, s) for s in partition(graph, lambda p, n: is_native(graph, n))
+        ]
+        self.nodes = sum(s.lowered.nodes for s in self.stages if isinstance(s, NativeStage))
+        self.host_steps = sum(len(s.stage.nodes) for s in self.stages if isinstance(s, HostStage))
+        self.may_raise = any(
+            bool(s.lowered.guards) if isinstance(s, NativeStage) else any(graph.nodes[p].op.raises for p in s.stage.nodes)
+            for s in self.stages
+        )
+        self.leaves = reference.leaf_values(graph)
+
+    @property
+    def executor(self) -> str:
+        if self.nodes and self.host_steps:
+            return "mixed"
+        return "mxnet" if self.nodes else "reference"
+
+    def run(self, inputs: Sequence[np.ndarray], scalars: Sequence[Any]) -> Outcome:
+        """Values of the plan's slots."""
+        graph = self.graph
+        values: dict[int, Any] = dict(self.leaves)
+        values.update(zip(graph.inputs, inputs, strict=True))
+        values.update(zip(graph.scalars, scalars, strict=True))
+        donated = () if self.may_raise else inputs
+        compiled = False
+        for stage in self.stages:
+            compiled |= stage.run(values, donated)
+        self.runs += 1
+        return Outcome(
+            {slot: values[p] for slot, p in zip(self.slots, graph.outputs, strict=True)},
+            {},
+            self.executor,
+            self.nodes,
+            self.host_steps,
+            compiled,
+        )
+
+    @property
+    def nbytes(self) -> int:
+        return sum(i.nbytes for s in self.stages if isinstance(s, NativeStage) for i in s.instances)
+
+    def release(self) -> None:
+        """Free the bound executors (they are bound again when the plan is run again)."""
+        for stage in self.stages:
+            if isinstance(stage, NativeStage):
+                stage.instances.clear()
+
+
+class PlanCache:
+    """Plans with bound executors, least recently run first. Keyed by content, so equal programs of different places share one."""
+
+    def __init__(self) -> None:
+        self.plans: OrderedDict[tuple, Plan] = OrderedDict()
+        self.evictions = 0
+
+    def get(self, graph: Graph, slots: tuple[int, ...]) -> Plan:
+        """The plan of an optimised graph; compiles it when it is new."""
+        key = fingerprint(graph)
+        plan = self.plans.get(key)
+        if plan is None or plan.slots != slots:
+            started = perf_counter()
+            plan = Plan(graph, slots)
+            plan.key = key
+            stats.counts["compiles"] += 1
+            stats.seconds["compile"] += perf_counter() - started
+            self.plans[key] = plan
+            self.shrink()
+        return plan
+
+    def touch(self, plan: Plan) -> None:
+        """Note a use; a plan that was evicted meanwhile comes back."""
+        plans = self.plans
+        if plan.key in plans:
+            plans.move_to_end(plan.key)
+        else:
+            plans[plan.key] = plan
+            self.shrink()
+
+    def shrink(self) -> None:
+        """Evict until the limits hold."""
+        while len(self.plans) > config.max_executors or (len(self.plans) > 1 and self.nbytes > config.max_executor_bytes):
+            _, plan = self.plans.popitem(last=False)
+            plan.release()
+            self.evictions += 1
+            stats.counts["evictions"] += 1
+
+    @property
+    def nbytes(self) -> int:
+        return sum(p.nbytes for p in self.plans.values())
+
+    def clear(self) -> None:
+        """Release everything."""
+        for plan in self.plans.values():
+            plan.release()
+        self.plans.clear()
+
+
+plan_cache = PlanCache()
+
+
+def fingerprint(graph: Graph) -> tuple:
+    """The content of a graph as a hashable, printable key."""
+    return (tuple([(n.op.name, n.operands, n.params, n.type) for n in graph.nodes]), graph.outputs)
+
+
+@dataclass(slots=True)
+class Encounter:
+    """How often a path was flushed with this set of live slots, and its plan once it has one."""
+
+    count: int = 0
+    plan: Plan | None = None
+    dead_free: Graph | None = None
+
+
+def encounters(end: Step) -> dict[tuple[int, ...], Encounter]:
+    """What is known about the path that ends at this step, by live slots."""
+    memo = end.remember()
+    found = memo.get("encounters")
+    if found is None:
+        found = memo["encounters"] = {}
+    return found
+
+
+def execute(end: Step, slots: tuple[int, ...], inputs: Sequence[np.ndarray], scalars: Sequence[Any]) -> Outcome:
+    """Compute the values of `slots` on the path that ends at `end`."""
+    known = encounters(end)
+    encounter = known.get(slots)
+    if encounter is None:
+        wanted = set(slots)
+        for other, candidate in known.items():
+            if candidate.plan is not None and wanted.issubset(other):
+                encounter = candidate
+                break
+        else:
+            if known and len(known) >= 2:
+                # the live set flickers (cycles, tracebacks, `_`): bind the union once, it serves them all
+                slots = tuple(sorted(wanted.union(*known)))
+                known.clear()
+                encounter = known[slots] = Encounter(count=1)
+            else:
+                encounter = known[slots] = Encounter()
+    encounter.count += 1
+    plan = None if config.check_nan else encounter.plan
+    if plan is None:
+        first = encounter.count == 1 and config.first_run == "reference" and not config.deterministic
+        if first or end.index > LONGEST or config.check_nan:
+            started = perf_counter()
+            outcome = _run_reference(eliminate_dead(graph_of(end, slots)), slots, inputs, scalars)
+            stats.seconds["run"] += perf_counter() - started
+            return outcome
+        started = perf_counter()
+        graph = optimize(graph_of(end, slots))
+        stats.seconds["optimize"] += perf_counter() - started
+        plan = encounter.plan = plan_cache.get(graph, slots)
+    else:
+        stats.counts["cache_hits"] += 1
+    plan_cache.touch(plan)
+    started = perf_counter()
+    try:
+        outcome = plan.run(inputs, scalars)
+    except Exception as error:
+        outcome = _recover(error, end, slots, inputs, scalars)
+    stats.seconds["run"] += perf_counter() - started
+    return outcome
+
+
+def _run_reference(graph: Graph, slots: tuple[int, ...], inputs: Sequence[np.ndarray], scalars: Sequence[Any]) -> Outcome:
+    values = reference.run(graph, inputs, scalars, keep_going=True)
+    stats.counts["reference_runs"] += 1
+    outcome = Outcome({}, {}, "reference", 0, len(graph.nodes))
+    for slot, value in zip(slots, values, strict=True):
+        if type(value) is Poison:
+            outcome.errors[slot] = value.error
+        else:
+            outcome.values[slot] = value
+    return outcome
+
+
+def _recover(error: Exception, end: Step, slots: tuple[int, ...], inputs: Sequence[np.ndarray], scalars: Sequence[Any]) -> Outcome:
+    """A run failed: the reference finds the step and keeps what does not depend on it."""
+    if isinstance(error, MXNetError):
+        stats.counts["mxnet_errors"] += 1
+    outcome = _run_reference(eliminate_dead(graph_of(end, slots)), slots, inputs, scalars)
+    if not outcome.errors and not isinstance(error, MXNetError):
+        raise error
+    return outcome
+
+
+def compute_numpy(step: Step, operands: Sequence[Any]) -> Any:
+    """Mode "numpy": one step, now."""
+    if step.op is PROJECT:
+        return operands[0][step.params[0]]
+    if step.op is CONSTANT:
+        return parse_constant(*step.params)
+    return reference.evaluate(step.op, step.types, step.params, operands, step.type)

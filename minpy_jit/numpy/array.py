@@ -1,0 +1,437 @@
+"""`Array` and `Scalar`: what users hold. Operators record, observers flush, in-place forms rebind the handle.
+
+Methods that are functions too (`x.sum()`, `x.reshape()` …) are attached by numpy/methods.py from the namespace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from ..config import config
+from ..errors import locate
+from ..trace import recorder as _recorder
+from ..trace.context import Context
+from ..trace.handle import Alias, Handle, materialised, set_constructors
+from ..trace.op import TABLE, Op
+from ..trace.recorder import current, observe
+from ..trace.types import is_f_contiguous, type_of
+from . import indexing
+from .convert import operand
+from .views import assign, cast_for_write, is_view, root_of
+
+
+class ValueHandle(Handle):
+    """What arrays and scalars share: facts known without running, and the observers."""
+
+    __slots__ = ()
+    __array_priority__ = 1000.0
+
+    # -- facts ---------------------------------------------------------------------------------------------------------------------
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Tuple of array dimensions."""
+        return self.type.shape
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Data type of the elements."""
+        return self.type.dtype
+
+    @property
+    def ndim(self) -> int:
+        """Number of dimensions."""
+        return len(self.type.shape)
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return self.type.size
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of one element."""
+        return self.type.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all elements."""
+        return self.type.nbytes
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """Bytes to step in each dimension, as NumPy would have them."""
+        return self.type.numpy_strides()
+
+    @property
+    def context(self) -> Context:
+        """The device that the value lives on."""
+        return self.type.context
+
+    ctx = context
+    device = context
+
+    # -- observers -----------------------------------------------------------------------------------------------------------------
+    def asnumpy(self) -> np.ndarray:
+        """The value as a NumPy array of the caller's own (a copy). Shape and dtype are those of the array. Runs what is pending."""
+        return observe(self, "asnumpy").copy()
+
+    def wait_to_read(self) -> None:
+        """Run what is pending for this value (MXNet's name)."""
+        observe(self, "wait_to_read")
+
+    def __array__(self, dtype: Any = None) -> np.ndarray:
+        data = observe(self, "__array__")
+        return data.copy() if dtype is None else data.astype(dtype)
+
+    @property
+    def __array_interface__(self) -> dict[str, Any]:
+        return observe(self, "__array_interface__").copy().__array_interface__
+
+    def __dlpack__(self, *, stream: Any = None) -> Any:
+        return observe(self, "dlpack").copy().__dlpack__()
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return (1, 0)
+
+    def __bool__(self) -> bool:
+        return bool(observe(self, "bool"))
+
+    def __int__(self) -> int:
+        return int(observe(self, "int"))
+
+    def __float__(self) -> float:
+        return float(observe(self, "float"))
+
+    def __complex__(self) -> complex:
+        return complex(observe(self, "complex"))
+
+    def __index__(self) -> int:
+        return observe(self, "index").__index__()
+
+    def __contains__(self, value: Any) -> bool:
+        return bool((self == value).any())
+
+    def item(self, *args: Any) -> Any:
+        """One element as a Python number."""
+        return observe(self, "item").item(*args)
+
+    def tolist(self) -> Any:
+        """The elements as nested lists of Python numbers."""
+        return observe(self, "tolist").tolist()
+
+    def tobytes(self, order: Any = "C") -> bytes:
+        """The elements' bytes."""
+        return self._laid_out("tobytes").tobytes(order)
+
+    def tostring(self, order: Any = "C") -> bytes:
+        """Same as `tobytes`."""
+        return self.tobytes(order)
+
+    def _laid_out(self, cause: str) -> np.ndarray:
+        """The value in memory laid out as NumPy would have it."""
+        data = observe(self, cause)
+        if self.type.strides is None or data.strides == self.type.strides:
+            return data
+        if is_f_contiguous(self.type):
+            return np.asfortranarray(data)
+        order = sorted(range(data.ndim), key=lambda i: -abs(self.type.numpy_strides()[i]))
+        back = np.argsort(order)
+        return np.ascontiguousarray(data.transpose(order)).transpose(back)
+
+    def _lazy_repr(self) -> str:
+        segment = self.segment
+        if self.data is not None or segment is None:
+            return f"<{self.type}>"
+        step = next((s for s in reversed(segment.cursor.path()) if s.index == self.index), None)
+        made = locate(step.site) if step is not None else "<unknown>"
+        kind = f"{self.type.dtype}[{','.join(map(str, self.type.shape))}]"
+        return f"<lazy {kind}, {segment.steps} steps pending, made at {made}>"
+
+    def __repr__(self) -> str:
+        if config.repr_mode == "lazy":
+            return self._lazy_repr()
+        return repr(observe(self, "repr"))
+
+    def __str__(self) -> str:
+        return str(observe(self, "str"))
+
+    def __format__(self, spec: str) -> str:
+        return format(observe(self, "format"), spec)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restore, (self._laid_out("pickle").copy(order="K"), self.type.scalar, self.type.context)
+
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        return self.__reduce__()
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        from .protocols import array_ufunc
+
+        return array_ufunc(ufunc, method, inputs, kwargs)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        from .protocols import array_function
+
+        return array_function(function, args, kwargs)
+
+    # -- shape ---------------------------------------------------------------------------------------------------------------------
+    def __getitem__(self, key: Any) -> Any:
+        return indexing.get(self, key)
+
+    def __iter__(self) -> Iterator[Any]:
+        if not self.type.shape:
+            raise TypeError("iteration over a 0-d array" if not self.type.scalar else f"'numpy.{self.dtype}' object is not iterable")
+        return (self[i] for i in range(self.type.shape[0]))
+
+    def __round__(self, digits: int | None = None) -> Any:
+        if self.type.scalar and digits is None:
+            return round(observe(self, "round").item())
+        return TABLE["round"](self, decimals=digits or 0)
+
+
+class ArrayClass(type):
+    """Makes `isinstance(x, np.ndarray)` hold for NumPy's own arrays too in code that imports our namespace as `np`."""
+
+    def __instancecheck__(cls, instance: Any) -> bool:
+        return type.__instancecheck__(cls, instance) or (cls is Array and isinstance(instance, np.ndarray))
+
+    def __subclasscheck__(cls, subclass: type) -> bool:
+        return type.__subclasscheck__(cls, subclass) or (cls is Array and issubclass(subclass, np.ndarray))
+
+
+class Array(ValueHandle, metaclass=ArrayClass):
+    """An n-dimensional array that is computed when it is observed; `numpy.ndarray`'s interface.
+
+    Attributes and methods are NumPy's, and `asnumpy()`, `context`, `as_in_context(ctx)`, `wait_to_read()`.
+    """
+
+    __slots__ = ()
+    __hash__ = None  # type: ignore[assignment]
+
+    def __new__(cls, shape: Any = None, dtype: Any = float, buffer: Any = None, offset: int = 0, strides: Any = None, order: Any = None) -> Any:
+        if shape is None:
+            # the recorder fills the slots in
+            return object.__new__(cls)
+        made = np.ndarray(shape, dtype, buffer, offset, strides, order)
+        return materialised(made.copy(order="K"), type_of(made))
+
+    def __len__(self) -> int:
+        if not self.type.shape:
+            raise TypeError("len() of unsized object")
+        return self.type.shape[0]
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        indexing.put(self, key, value)
+
+    def __delitem__(self, key: Any) -> None:
+        raise ValueError("cannot delete array elements")
+
+    @property
+    def base(self) -> Any:
+        """The array whose memory this one shows, or None."""
+        return root_of(self) if is_view(self) else None
+
+    def __copy__(self) -> Array:
+        return duplicate(self)
+
+    def __deepcopy__(self, memo: Any) -> Array:
+        return duplicate(self)
+
+
+class Scalar(ValueHandle):
+    """What NumPy's scalars are, computed when observed: immutable (`+=` rebinds the name), hashable, usable as a number."""
+
+    __slots__ = ()
+
+    def __new__(cls) -> Any:
+        return object.__new__(cls)
+
+    @property
+    def __class__(self) -> type:  # type: ignore[override]
+        # isinstance() asks for it: `isinstance(s, (np.floating, float))` holds as for NumPy's scalars; `type(s)` is still Scalar
+        return self.type.dtype.type
+
+    def _value(self, cause: str) -> Any:
+        return observe(self, cause)[()]
+
+    def __hash__(self) -> int:
+        return hash(self._value("hash"))
+
+    def __repr__(self) -> str:
+        return self._lazy_repr() if config.repr_mode == "lazy" else repr(self._value("repr"))
+
+    def __str__(self) -> str:
+        return str(self._value("str"))
+
+    def __format__(self, spec: str) -> str:
+        return format(self._value("format"), spec)
+
+    def __copy__(self) -> Scalar:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Scalar:
+        return self
+
+    @property
+    def base(self) -> None:
+        """None: a scalar never shows other memory."""
+        return None
+
+
+def _restore(data: np.ndarray, scalar: bool, context: Context) -> Handle:
+    return materialised(data, type_of(data, context, scalar))
+
+
+def duplicate(array: Handle) -> Any:
+    """`copy`: a new handle on the same step (steps never change, so nothing is copied). Layout as NumPy's `copy(order="K")`… C otherwise."""
+    cls = type(array)
+    copy = cls.__new__(cls)
+    if is_view(array):
+        recorder = current()
+        root = root_of(array)
+        if root.data is not None and not recorder.follows(root):
+            data = observe(array, "copy")
+            copy.segment, copy.index, copy.type, copy.data, copy.alias = None, -1, array.type, data, None
+            return _plain_layout(copy)
+        segment = recorder.segment
+        copy.segment, copy.index, copy.type, copy.data, copy.alias = segment, segment.use(array), array.type, None, None
+        segment.arrays.append(copy)
+        return _plain_layout(copy)
+    copy.segment, copy.index, copy.type, copy.data, copy.alias = array.segment, array.index, array.type, array.data, None
+    if copy.data is None:
+        assert copy.segment is not None
+        copy.segment.arrays.append(copy)
+    return copy
+
+
+def _plain_layout(copy: Handle) -> Handle:
+    """A copy never keeps a view's gaps: C order unless it is F-contiguous."""
+    if copy.type.strides is None:
+        return copy
+    if is_f_contiguous(copy.type):
+        return copy
+    return TABLE["layout"](copy, strides=None)
+
+
+set_constructors(Array, Scalar)
+
+
+# -- operators --------------------------------------------------------------------------------------------------------------------------
+def record_mixed(op: Op, left: Any, right: Any) -> Any:
+    """An operator whose second operand is not an array of ours: NumPy arrays and sequences are taken, the rest is Python's to refuse."""
+    other = left if isinstance(right, ValueHandle) else right
+    if other is None or isinstance(other, (str, bytes, dict, set)):
+        return NotImplemented
+    priority = getattr(other, "__array_priority__", None)
+    if hasattr(type(other), "__array_ufunc__") and not isinstance(other, (np.ndarray, np.generic, ValueHandle)):
+        return NotImplemented
+    if priority is not None and priority > ValueHandle.__array_priority__:
+        return NotImplemented
+    try:
+        converted = operand(other)
+    except (TypeError, ValueError):
+        return NotImplemented
+    if isinstance(converted, Handle) and converted.type.dtype == object:
+        return NotImplemented
+    return op(converted, right) if other is left else op(left, converted)
+
+
+# Python's method -> the op's name
+_BINARY = {
+    "add": "add",
+    "sub": "subtract",
+    "mul": "multiply",
+    "truediv": "divide",
+    "floordiv": "floor_divide",
+    "mod": "remainder",
+    "divmod": "divmod",
+    "and": "bitwise_and",
+    "or": "bitwise_or",
+    "xor": "bitwise_xor",
+    "lshift": "left_shift",
+    "rshift": "right_shift",
+}
+_COMPARE = {"lt": "less", "le": "less_equal", "gt": "greater", "ge": "greater_equal", "eq": "equal", "ne": "not_equal"}
+_UNARY = {"neg": "negative", "pos": "positive", "abs": "absolute", "invert": "invert"}
+
+# NumPy's fast paths for a literal exponent (numpy/core/src/multiarray/number.c: fast_scalar_power)
+_EXPONENTS = {1.0: "positive", 2.0: "square", 0.5: "sqrt", -1.0: "reciprocal"}
+
+
+def power(base: Any, exponent: Any) -> Any:
+    """`base ** exponent`, with NumPy's fast paths: the op itself depends on a literal exponent."""
+    if type(exponent) in (int, float) and isinstance(base, ValueHandle):
+        kind = base.type.dtype.kind
+        name = _EXPONENTS.get(exponent)
+        if name is not None and (kind in "fc" or (kind in "iu" and exponent == 2 and type(exponent) is int)):
+            return TABLE[name](base)
+    return _power(base, exponent)
+
+
+def _inplace(op_name: str, method: str) -> Any:
+    forward = getattr(ValueHandle, f"__{method}__")
+
+    def inplace(self: Array, other: Any) -> Any:
+        result = forward(self, other)
+        if result is NotImplemented:
+            return NotImplemented
+        assign(self, cast_for_write(result, self, op_name))
+        return self
+
+    inplace.__name__ = f"__i{method}__"
+    return inplace
+
+
+def _install() -> None:
+    for method, name in _BINARY.items():
+        setattr(ValueHandle, f"__{method}__", _recorder.binary(TABLE[name], record_mixed))
+        setattr(ValueHandle, f"__r{method}__", _recorder.binary(TABLE[name], record_mixed, reflected=True))
+        if method != "divmod":
+            setattr(Array, f"__i{method}__", _inplace(name, method))
+    for method, name in _COMPARE.items():
+        setattr(ValueHandle, f"__{method}__", _comparison(method, _recorder.binary(TABLE[name], record_mixed)))
+    for method, name in _UNARY.items():
+        setattr(ValueHandle, f"__{method}__", _recorder.unary(TABLE[name]))
+    global _power
+    _power = _recorder.binary(TABLE["power"], record_mixed)
+    ValueHandle.__pow__ = power  # type: ignore[attr-defined]
+    ValueHandle.__rpow__ = _recorder.binary(TABLE["power"], record_mixed, reflected=True)  # type: ignore[attr-defined]
+    Array.__ipow__ = _inplace("power", "pow")  # type: ignore[attr-defined]
+    ValueHandle.__matmul__ = _matmul  # type: ignore[attr-defined]
+    ValueHandle.__rmatmul__ = lambda self, other: _matmul(other, self)  # type: ignore[attr-defined]
+    Array.__imatmul__ = _inplace("matmul", "matmul")  # type: ignore[attr-defined]
+    # a class that defines __eq__ late keeps the hash it was made with
+    Array.__hash__ = None  # type: ignore[assignment]
+
+
+def _comparison(method: str, recording: Any) -> Any:
+    if method not in ("eq", "ne"):
+        return recording
+
+    def compare(self: ValueHandle, other: Any) -> Any:
+        result = recording(self, other)
+        if result is NotImplemented and (other is None or isinstance(other, (str, bytes))):
+            # NumPy: elementwise False (True for !=)
+            return TABLE["full"](method == "ne", shape=self.type.shape, dtype=np.dtype(bool), context=self.type.context)
+        return result
+
+    return compare
+
+
+_power: Any
+
+
+def _matmul(left: Any, right: Any) -> Any:
+    if isinstance(left, Handle) and isinstance(right, Handle):
+        return TABLE["matmul"](left, right)
+    if isinstance(left, (int, float, complex)) or isinstance(right, (int, float, complex)):
+        raise ValueError("matmul: Input operand 1 does not have enough dimensions (has 0, gufunc core with signature (n?,k),(k,m?)->(n?,m?) requires 1)")
+    return record_mixed(TABLE["matmul"], left, right)
+
+
+def alias_of(handle: Handle) -> Alias | None:
+    """The alias record (for tests)."""
+    return handle.alias

@@ -1,0 +1,264 @@
+"""Differences, integrals, statistics, rounding and comparisons: compositions of other functions of the namespace."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+from numpy.core.multiarray import normalize_axis_index  # type: ignore[attr-defined]
+
+from ..trace.handle import Handle
+from ..trace.op import TABLE
+from ..trace.ops import special
+from . import fallback, reductions, shaping
+from .convert import NUMBERS
+from .creation import asarray
+from .output import deliver
+from .shaping import handle
+from .ufuncs import HOST_KINDS
+
+_HOST = HOST_KINDS + "Mm"
+_BOOL = np.dtype(bool)
+
+
+# -- parts and rounding ------------------------------------------------------------------------------------------------------------------
+def round(a: Any, decimals: int = 0, out: Any = None) -> Any:
+    """Rounded to decimals, ties to even."""
+    x = handle(a)
+    if x.type.dtype.kind in _HOST:
+        return fallback.call(np.round, (a, decimals, out), None, "round")
+    return deliver(TABLE["round"](x, decimals=operator.index(decimals)), out, "round")
+
+
+around = round_ = round
+
+
+def fix(x: Any, out: Any = None) -> Any:
+    """Rounded towards zero (as floats)."""
+    x = handle(x)
+    return deliver(TABLE["trunc"](x), out, "fix")
+
+
+def real(val: Any) -> Any:
+    """The real part: a view of complex arrays, real ones themselves."""
+    return handle(val).real
+
+
+def imag(val: Any) -> Any:
+    """The imaginary part: a view of complex arrays, zeros of real ones."""
+    return handle(val).imag
+
+
+def angle(z: Any, deg: bool = False) -> Any:
+    """The argument of complex numbers."""
+    return special.angle(handle(z), deg)
+
+
+def sinc(x: Any) -> Any:
+    """sin(pi x) / (pi x), 1 at 0."""
+    return special.sinc(handle(x))
+
+
+def nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
+    """NaN and infinities replaced by numbers."""
+    given = handle(x)
+    if given.type.dtype.kind in "c" + _HOST or any(v is not None and type(v) not in NUMBERS for v in (nan, posinf, neginf)):
+        return fallback.call(np.nan_to_num, (x, copy, nan, posinf, neginf), None, "nan_to_num")
+    result = TABLE["nan_to_num"](given, nan=nan, posinf=posinf, neginf=neginf)
+    return result if copy or not isinstance(x, Handle) or x.type.scalar else deliver(result, x, "nan_to_num")
+
+
+def isreal(x: Any) -> Any:
+    """Where the imaginary part is zero."""
+    return TABLE["equal"](handle(x).imag, 0)
+
+
+def iscomplex(x: Any) -> Any:
+    """Where the imaginary part is not zero."""
+    given = handle(x)
+    return TABLE["not_equal"](given.imag, 0)
+
+
+def isposinf(x: Any, out: Any = None) -> Any:
+    """Where the value is positive infinity."""
+    given = handle(x)
+    return deliver(TABLE["equal"](_ordered(given, "isposinf"), float("inf")), out, "isposinf")
+
+
+def isneginf(x: Any, out: Any = None) -> Any:
+    """Where the value is negative infinity."""
+    given = handle(x)
+    return deliver(TABLE["equal"](_ordered(given, "isneginf"), float("-inf")), out, "isneginf")
+
+
+def _ordered(x: Any, name: str) -> Any:
+    if x.type.dtype.kind == "c":
+        raise TypeError(f"This operation is not supported for {x.type.dtype} values because it would be ambiguous.")
+    return x
+
+
+# -- comparison --------------------------------------------------------------------------------------------------------------------------
+def isclose(a: Any, b: Any, rtol: float = 1.0e-5, atol: float = 1.0e-8, equal_nan: bool = False) -> Any:
+    """Where two arrays are equal within a tolerance."""
+    x, y = handle(a), handle(b)
+    if any(v.type.dtype.kind in _HOST for v in (x, y)):
+        return fallback.call(np.isclose, (a, b, rtol, atol, equal_nan), None, "isclose")
+    if y.type.dtype.kind not in "fc":
+        # of integers abs() may overflow
+        y = TABLE["astype"](y, dtype=np.dtype(np.float64))
+    if x.type.dtype.kind == "b":
+        x = TABLE["astype"](x, dtype=np.dtype(np.float64))
+    finite = TABLE["logical_and"](TABLE["isfinite"](x), TABLE["isfinite"](y))
+    near = TABLE["less_equal"](TABLE["absolute"](TABLE["subtract"](x, y)), TABLE["add"](TABLE["multiply"](TABLE["absolute"](y), rtol), atol))
+    result = TABLE["where"](finite, near, TABLE["equal"](x, y))
+    if equal_nan:
+        result = TABLE["logical_or"](result, TABLE["logical_and"](TABLE["isnan"](x), TABLE["isnan"](y)))
+    return result
+
+
+def allclose(a: Any, b: Any, rtol: float = 1.0e-5, atol: float = 1.0e-8, equal_nan: bool = False) -> bool:
+    """Whether two arrays are equal within a tolerance."""
+    return bool(reductions.all(isclose(a, b, rtol, atol, equal_nan)))
+
+
+def array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> bool:
+    """Whether two arrays have the same shape and elements."""
+    try:
+        x, y = asarray(a1), asarray(a2)
+    except (ValueError, TypeError):
+        return False
+    if x.type.shape != y.type.shape:
+        return False
+    if any(v.type.dtype.kind in _HOST for v in (x, y)):
+        with fallback.looking():
+            return bool(fallback.call(np.array_equal, (x, y, equal_nan), None, "array_equal"))
+    same = TABLE["equal"](x, y)
+    if equal_nan and x.type.dtype.kind in "fc" and y.type.dtype.kind in "fc":
+        same = TABLE["logical_or"](same, TABLE["logical_and"](TABLE["isnan"](x), TABLE["isnan"](y)))
+    return bool(reductions.all(same))
+
+
+def array_equiv(a1: Any, a2: Any) -> bool:
+    """Whether two arrays are equal after broadcasting."""
+    try:
+        x, y = asarray(a1), asarray(a2)
+        np.broadcast_shapes(x.type.shape, y.type.shape)
+    except (ValueError, TypeError):
+        return False
+    return bool(reductions.all(TABLE["equal"](x, y)))
+
+
+# -- differences and integrals -----------------------------------------------------------------------------------------------------------
+def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = np._NoValue, append: Any = np._NoValue) -> Any:  # type: ignore[attr-defined]
+    """The n-th discrete difference along an axis."""
+    if n == 0:
+        return a
+    if n < 0:
+        raise ValueError("order must be non-negative but got " + repr(n))
+    x = handle(a)
+    if x.type.ndim == 0:
+        raise ValueError("diff requires input that is at least one dimensional")
+    axis = normalize_axis_index(axis, x.type.ndim)
+    ends = []
+    for value in (prepend, append):
+        if value is np._NoValue:  # type: ignore[attr-defined]
+            ends.append([])
+            continue
+        end = handle(value)
+        if end.type.ndim == 0:
+            shape = x.type.shape[:axis] + (1,) + x.type.shape[axis + 1 :]
+            end = shaping.broadcast_to(end, shape)
+        ends.append([end])
+    if ends[0] or ends[1]:
+        x = shaping.concatenate((*ends[0], x, *ends[1]), axis)
+    before = (slice(None),) * axis
+    op = TABLE["not_equal" if x.type.dtype == _BOOL else "subtract"]
+    for _ in range(n):
+        x = op(x[(*before, slice(1, None))], x[(*before, slice(None, -1))])
+    return x
+
+
+def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
+    """Differences between consecutive elements of the flattened array."""
+    x = shaping.ravel(handle(ary))
+    parts = [shaping.ravel(handle(to_begin))] if to_begin is not None else []
+    parts.append(TABLE["subtract"](x[1:], x[:-1]))
+    if to_end is not None:
+        parts.append(shaping.ravel(handle(to_end)))
+    for end in parts:
+        if not np.can_cast(end.type.dtype, x.type.dtype, "same_kind"):
+            raise TypeError("dtype of `to_end` must be compatible with input `ary` under the `same_kind` rule.")
+    parts = [p if p.type.dtype == x.type.dtype else TABLE["astype"](p, dtype=x.type.dtype) for p in parts]
+    return shaping.concatenate(parts) if len(parts) > 1 else parts[0]
+
+
+def trapz(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
+    """The integral by the composite trapezoidal rule."""
+    values = asarray(y)
+    axis = normalize_axis_index(axis, values.type.ndim)
+    width: Any = dx
+    if x is not None:
+        points = asarray(x)
+        width = diff(points, axis=axis if points.type.ndim > 1 else -1)
+        if points.type.ndim == 1:
+            shape = [1] * values.type.ndim
+            shape[axis] = width.type.shape[0]
+            width = shaping.reshape(width, tuple(shape))
+    before = (slice(None),) * axis
+    mean = (values[(*before, slice(1, None))] + values[(*before, slice(None, -1))]) / 2.0
+    return reductions.sum(width * mean if isinstance(width, Handle) else mean * width, axis)
+
+
+def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None) -> Any:
+    """Piecewise linear interpolation."""
+    return fallback.call(np.interp, (x, xp, fp), {"left": left, "right": right, "period": period}, "interp")
+
+
+interp.is_fallback = True  # type: ignore[attr-defined]
+
+
+# -- statistics --------------------------------------------------------------------------------------------------------------------------
+def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = False, *, keepdims: Any = np._NoValue) -> Any:  # type: ignore[attr-defined]
+    """The weighted average along axes."""
+    x = asarray(a)
+    if weights is None:
+        result = reductions.mean(x, axis, None, None, keepdims)
+        scale = TABLE["full"](
+            x.type.size / (result.type.size or 1), shape=result.type.shape, dtype=result.type.dtype, context=result.type.context
+        )
+        return (result, scale) if returned else result
+    w = asarray(weights)
+    if x.type.shape != w.type.shape:
+        if axis is None:
+            raise TypeError("Axis must be specified when shapes of a and weights differ.")
+        if w.type.ndim != 1:
+            raise TypeError("1D weights expected when shapes of a and weights differ.")
+        if w.type.shape[0] != x.type.shape[axis]:
+            raise ValueError("Length of weights not compatible with specified axis.")
+        shape = [1] * x.type.ndim
+        shape[axis] = w.type.shape[0]
+        w = shaping.broadcast_to(shaping.reshape(w, tuple(shape)), x.type.shape)
+    dtype = np.result_type(x.type.dtype, w.type.dtype, *([np.float64] if x.type.dtype.kind in "iub" else []))
+    scale = reductions.sum(w, axis, dtype, None, keepdims)
+    # an observer, as in NumPy: weights that sum to zero are an error
+    if bool(reductions.any(TABLE["equal"](scale, 0.0))):
+        raise ZeroDivisionError("Weights sum to zero, can't be normalized")
+    product = TABLE["multiply"](x, w)
+    product = product if product.type.dtype == dtype else TABLE["astype"](product, dtype=dtype)
+    result = TABLE["divide"](reductions.sum(product, axis, None, None, keepdims), scale)
+    if returned:
+        return result, scale if scale.type.shape == result.type.shape else shaping.broadcast_to(scale, result.type.shape).copy()
+    return result
+
+
+def polyval(p: Any, x: Any) -> Any:
+    """A polynomial's value, by Horner's scheme; gradients flow to coefficients and points."""
+    if isinstance(x, np.poly1d):
+        return fallback.call(np.polyval, (p, x), None, "polyval")
+    coefficients, at = asarray(p), handle(x)
+    result = TABLE["multiply"](at, 0)
+    for k in range(coefficients.type.shape[0] if coefficients.type.ndim else 1):
+        term = coefficients[k] if coefficients.type.ndim else coefficients
+        result = TABLE["add"](TABLE["multiply"](result, at), term)
+    return result

@@ -1,0 +1,51 @@
+"""`out=`: how a result reaches the array that the caller gave for it, ours or NumPy's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..trace.handle import Handle
+from ..trace.op import TABLE
+from ..trace.recorder import observe
+from ..trace.types import contiguous_strides, is_f_contiguous
+from .views import assign, cast_for_write
+
+
+def deliver(result: Any, out: Any, name: str, casting: str = "same_kind") -> Any:
+    """`result` itself, or `out` after the result was written to it under NumPy's casting rule.
+
+    Raises:
+        TypeError: the cast is not allowed, or `out` is no array.
+        ValueError: the shapes differ, or `out` is read-only.
+    """
+    if out is None:
+        return result
+    if isinstance(out, tuple) and len(out) == 1:
+        out = out[0]
+        if out is None:
+            return result
+    if isinstance(out, Handle):
+        if out.type.scalar:
+            raise TypeError("return arrays must be of ArrayType")
+        assign(out, cast_for_write(result, out, name, casting))
+        return out
+    if isinstance(out, np.ndarray):
+        value = observe(result, name)
+        if value.shape != out.shape and np.broadcast_shapes(value.shape, out.shape) != out.shape:
+            raise ValueError(
+                f"non-broadcastable output operand with shape {out.shape} doesn't match the broadcast shape {value.shape}"
+            )
+        np.copyto(out, value, casting=casting)  # type: ignore[arg-type]
+        return out
+    raise TypeError("return arrays must be of ArrayType")
+
+
+def result_layout(x: Handle, order: str) -> Handle:
+    """`x` in C or Fortran order (the same handle where it is so already)."""
+    if order == "F":
+        if is_f_contiguous(x.type):
+            return x
+        return TABLE["layout"](x, strides=contiguous_strides(x.type.shape[::-1], x.type.dtype.itemsize)[::-1])
+    return x if x.type.strides is None else TABLE["layout"](x, strides=None)

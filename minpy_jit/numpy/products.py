@@ -1,0 +1,135 @@
+"""Matrix and tensor products."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+from numpy.core.multiarray import normalize_axis_index  # type: ignore[attr-defined]
+
+from ..trace.handle import Handle
+from ..trace.op import TABLE
+from . import fallback
+from .output import deliver
+from .shaping import handle, moveaxis, normalize_axes
+from .ufuncs import HOST_KINDS
+
+
+def _host(*arrays: Any) -> bool:
+    return any(x.type.dtype.kind in HOST_KINDS + "Mm" for x in arrays)
+
+
+def dot(a: Any, b: Any, out: Any = None) -> Any:
+    """Dot product of two arrays: a sum over the last axis of `a` and the second-to-last of `b`."""
+    x, y = a if isinstance(a, Handle) else handle(a), b if isinstance(b, Handle) else handle(b)
+    if _host(x, y):
+        return fallback.call(np.dot, (a, b, out), None, "dot")
+    result = TABLE["dot"](x, y)
+    return result if out is None else deliver(result, out, "dot", "no")
+
+
+def vdot(a: Any, b: Any, /) -> Any:
+    """Dot product of two vectors, the first one conjugated."""
+    x, y = handle(a), handle(b)
+    if _host(x, y):
+        return fallback.call(np.vdot, (a, b), None, "vdot")
+    return TABLE["vdot"](x, y)
+
+
+def inner(a: Any, b: Any, /) -> Any:
+    """A sum of products over the last axes."""
+    x, y = handle(a), handle(b)
+    if _host(x, y):
+        return fallback.call(np.inner, (a, b), None, "inner")
+    return TABLE["inner"](x, y)
+
+
+def outer(a: Any, b: Any, out: Any = None) -> Any:
+    """The outer product of two vectors (others are flattened)."""
+    x, y = handle(a), handle(b)
+    if _host(x, y):
+        return fallback.call(np.outer, (a, b, out), None, "outer")
+    return deliver(TABLE["outer"](x, y), out, "outer")
+
+
+def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
+    """A sum of products over given axes."""
+    x, y = handle(a), handle(b)
+    if _host(x, y):
+        return fallback.call(np.tensordot, (a, b, axes), None, "tensordot")
+    if isinstance(axes, (int, np.integer)):
+        count = int(axes)
+        first: tuple[int, ...] = tuple(range(x.type.ndim - count, x.type.ndim))
+        second: tuple[int, ...] = tuple(range(count))
+    else:
+        left, right = axes
+        first = tuple(left) if isinstance(left, (tuple, list)) else (left,)
+        second = tuple(right) if isinstance(right, (tuple, list)) else (right,)
+    if len(first) != len(second):
+        raise ValueError("shape-mismatch for sum")
+    try:
+        first, second = normalize_axes(first, x.type.ndim), normalize_axes(second, y.type.ndim)
+    except np.AxisError:
+        raise ValueError("shape-mismatch for sum") from None
+    return TABLE["tensordot"](x, y, axes=(first, second))
+
+
+def einsum(*operands: Any, out: Any = None, optimize: Any = False, **kwargs: Any) -> Any:
+    """Einstein's summation convention."""
+    if operands and isinstance(operands[0], str) and set(kwargs) <= {"dtype", "order", "casting"} and not any(
+        v is not None and k == "dtype" or (k == "order" and v not in ("K", "C")) for k, v in kwargs.items()
+    ):
+        arrays = [handle(x) for x in operands[1:]]
+        if not _host(*arrays):
+            return deliver(TABLE["einsum"](*arrays, subscripts=operands[0].replace(" ", "")), out, "einsum")
+    given = dict(kwargs) if out is None else {**kwargs, "out": out}
+    return fallback.call(np.einsum, operands, {**given, "optimize": optimize}, "einsum")
+
+
+def kron(a: Any, b: Any) -> Any:
+    """The Kronecker product."""
+    x, y = handle(a), handle(b)
+    ndim = x.type.ndim if x.type.ndim > y.type.ndim else y.type.ndim
+    left = (1,) * (ndim - x.type.ndim) + x.type.shape
+    right = (1,) * (ndim - y.type.ndim) + y.type.shape
+    wide = TABLE["multiply"](
+        TABLE["reshape"](x, shape=tuple([m for n in left for m in (n, 1)])), TABLE["reshape"](y, shape=tuple([m for n in right for m in (1, n)]))
+    )
+    return TABLE["reshape"](wide, shape=tuple([m * n for m, n in zip(left, right, strict=True)]))
+
+
+def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: Any = None) -> Any:
+    """The cross product of vectors of two or three components."""
+    if axis is not None:
+        axisa, axisb, axisc = (axis,) * 3
+    x, y = moveaxis(handle(a), axisa, -1), moveaxis(handle(b), axisb, -1)
+    if x.type.shape[-1] not in (2, 3) or y.type.shape[-1] not in (2, 3):
+        raise ValueError("incompatible dimensions for cross product\n(dimension must be 2 or 3)")
+    u, v = [x[..., i] for i in range(x.type.shape[-1])], [y[..., i] for i in range(y.type.shape[-1])]
+    if len(u) == 2 and len(v) == 2:
+        return u[0] * v[1] - u[1] * v[0]
+    third = u[0] * v[1] - u[1] * v[0]
+    if len(u) == 2:
+        parts = [u[1] * v[2], -(u[0] * v[2]), third]
+    elif len(v) == 2:
+        parts = [-(u[2] * v[1]), u[2] * v[0], third]
+    else:
+        parts = [u[1] * v[2] - u[2] * v[1], u[2] * v[0] - u[0] * v[2], third]
+    from .shaping import stack
+
+    return moveaxis(stack(parts, -1), -1, axisc) if parts[0].type.ndim else stack(parts, -1)
+
+
+def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None, out: Any = None) -> Any:
+    """The sum along diagonals."""
+    from .reductions import sum as total
+
+    x = handle(a)
+    ndim = x.type.ndim
+    if ndim < 2:
+        raise ValueError("diag requires an array of at least two dimensions")
+    first, second = normalize_axis_index(axis1, ndim), normalize_axis_index(axis2, ndim)
+    op = TABLE["diagonal"]
+    found = op(x, **dict(zip(op.params, (operator.index(offset), first, second), strict=True)))
+    return total(found, -1, dtype, out)

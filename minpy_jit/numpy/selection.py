@@ -1,0 +1,415 @@
+"""Functions that choose, order and index elements."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+
+from ..trace.handle import Handle
+from ..trace.op import TABLE
+from ..trace.ops.normalise import normalise_axis
+from ..trace.recorder import observe
+from . import fallback, indexing
+from .convert import NUMBERS, array_of, as_handle
+from .creation import arange, zeros
+from .output import deliver
+from .shaping import atleast_1d, broadcast_to, concatenate, diagonal, flatten, handle, ravel, reshaped, transpose
+from .ufuncs import HOST_KINDS
+
+
+def _number_or_handle(a: Any) -> Any:
+    return a if type(a) in NUMBERS else handle(a)
+
+
+# -- choosing ----------------------------------------------------------------------------------------------------------------------------
+def where(condition: Any, x: Any = None, y: Any = None, /) -> Any:
+    """`x` where the condition holds, `y` elsewhere; with one argument its nonzero positions."""
+    if x is None and y is None:
+        return nonzero(condition)
+    if x is None or y is None:
+        raise ValueError("either both or neither of x and y should be given")
+    chosen = [handle(condition), _number_or_handle(x), _number_or_handle(y)]
+    if type(chosen[1]) in NUMBERS and type(chosen[2]) in NUMBERS:
+        chosen[1] = as_handle(chosen[1])
+    if any(isinstance(c, Handle) and c.type.dtype.kind in HOST_KINDS + "Mm" for c in chosen):
+        return fallback.call(np.where, (condition, x, y), None, "where")
+    made = TABLE["where"](*chosen)
+    # NumPy's is not a ufunc: no axes give a 0-d array
+    return TABLE["reshape"](made, shape=()) if made.type.scalar else made
+
+
+nonzero = fallback.fallback(np.nonzero)
+
+
+def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
+    """For each element the first choice whose condition holds."""
+    if len(condlist) != len(choicelist):
+        raise ValueError("list of cases must be same length as list of conditions")
+    if not condlist:
+        raise ValueError("select with an empty condition list is not possible")
+    result = _number_or_handle(default)
+    for condition, choice in zip(reversed(list(condlist)), reversed(list(choicelist)), strict=True):
+        mask = handle(condition)
+        if mask.type.dtype != np.bool_:
+            raise TypeError("invalid entry 0 in condlist: should be boolean ndarray")
+        result = TABLE["where"](mask, handle(choice), result)
+    return result
+
+
+def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> Any:
+    """Functions (or values), each evaluated where its condition holds."""
+    x = handle(x)
+    conditions = _conditions(condlist, x)
+    functions = list(funclist)
+    if len(functions) == len(conditions) + 1:
+        rest = conditions[0]
+        for c in conditions[1:]:
+            rest = rest | c
+        conditions.append(~rest)
+    elif len(functions) != len(conditions):
+        raise ValueError(
+            f"with {len(conditions)} condition(s), either {len(conditions)} or {len(conditions) + 1} functions are expected"
+        )
+    y = zeros(x.type.shape, x.type.dtype)
+    for condition, function in zip(conditions, functions, strict=True):
+        if not callable(function):
+            y[condition] = function
+        else:
+            values = x[condition]
+            if values.type.size:
+                y[condition] = function(values, *args, **kw)
+    return y
+
+
+def _conditions(condlist: Any, x: Any) -> list[Any]:
+    if np.isscalar(condlist) or (not isinstance(condlist[0], (list, Handle, np.ndarray)) and x.type.ndim != 0):
+        condlist = [condlist]
+    return [TABLE["astype"](handle(c), dtype=np.dtype(bool)) for c in condlist]
+
+
+def compress(condition: Any, a: Any, axis: Any = None, out: Any = None) -> Any:
+    """Slices of an array where a 1-d condition holds."""
+    mask = np.asarray(observe(condition, "compress") if isinstance(condition, Handle) else condition)
+    if mask.ndim != 1:
+        raise ValueError("condition must be a 1-d array")
+    return take(a, np.flatnonzero(mask), axis, out)
+
+
+def extract(condition: Any, arr: Any) -> Any:
+    """Elements of the raveled array where the condition holds."""
+    mask = observe(condition, "extract") if isinstance(condition, Handle) else np.asarray(condition)
+    return take(ravel(handle(arr)), np.flatnonzero(mask))
+
+
+def take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "raise") -> Any:
+    """Elements at indices along an axis."""
+    x, at = handle(a), _integers(indices)
+    if x.type.dtype.kind in HOST_KINDS or mode not in ("raise", "wrap", "clip"):
+        return fallback.call(np.take, (a, indices, axis, out, mode), None, "take")
+    if axis is None:
+        x, axis = (x, 0) if x.type.ndim == 1 else (TABLE["reshape"](x, shape=(x.type.size,)), 0)
+    else:
+        axis = normalise_axis(axis, x.type.ndim)
+    return deliver(TABLE["take"](x, at, axis=axis, mode=mode), out, "take")
+
+
+def _integers(indices: Any) -> Any:
+    if isinstance(indices, Handle):
+        found = indices
+    elif isinstance(indices, (list, tuple)) and not len(indices):
+        found = array_of(np.zeros(0, np.int64))
+    else:
+        found = handle(indices)
+    if found.type.dtype.kind not in "iub":
+        raise TypeError(f"Cannot cast array data from {found.type.dtype!r} to dtype('int64') according to the rule 'safe'")
+    return TABLE["astype"](found, dtype=np.dtype(np.int64)) if found.type.dtype.kind == "b" else found
+
+
+def take_along_axis(arr: Any, indices: Any, axis: Any) -> Any:
+    """Elements by matching slices of data and indices."""
+    x, at = handle(arr), handle(indices)
+    if at.type.dtype.kind not in "iu":
+        raise IndexError("`indices` must be an integer array")
+    if axis is None:
+        x, axis = TABLE["reshape"](x, shape=(x.type.size,)), 0
+    axis = normalise_axis(axis, x.type.ndim)
+    if x.type.ndim != at.type.ndim:
+        raise ValueError("`indices` and `arr` must have the same number of dimensions")
+    return TABLE["take_along_axis"](x, at, axis=axis)
+
+
+def clip(a: Any, a_min: Any, a_max: Any, out: Any = None, **kwargs: Any) -> Any:
+    """Values limited to an interval (either end may be None)."""
+    if kwargs or (isinstance(a, Handle) and a.type.dtype.kind in HOST_KINDS):
+        return fallback.call(np.clip, (a, a_min, a_max, out), kwargs, "clip")
+    if a_min is None and a_max is None:
+        raise ValueError("One of max or min must be given")
+    x = handle(a)
+    if a_min is None:
+        made = TABLE["minimum"](x, _number_or_handle(a_max))
+    elif a_max is None:
+        made = TABLE["maximum"](x, _number_or_handle(a_min))
+    else:
+        made = TABLE["clip"](x, _number_or_handle(a_min), _number_or_handle(a_max))
+    return deliver(made, out, "clip")
+
+
+def diag(v: Any, k: int = 0) -> Any:
+    """The diagonal of a matrix (a view), or the matrix with a diagonal."""
+    x = handle(v)
+    if x.type.ndim == 2:
+        return diagonal(x, k)
+    if x.type.ndim != 1:
+        raise ValueError("Input must be 1- or 2-d.")
+    k = operator.index(k)
+    n = x.type.shape[0] + abs(k)
+    return TABLE["place_diagonal"](x, offset=k, axis1=0, axis2=1, shape=(n, n))
+
+
+def diagflat(v: Any, k: int = 0) -> Any:
+    """The matrix with the flattened values on a diagonal."""
+    return diag(flatten(handle(v)), k)
+
+
+def tril(m: Any, k: int = 0) -> Any:
+    """The lower triangle."""
+    return TABLE["tril"](handle(m), k=operator.index(k))
+
+
+def triu(m: Any, k: int = 0) -> Any:
+    """The upper triangle."""
+    return TABLE["triu"](handle(m), k=operator.index(k))
+
+
+# -- order -------------------------------------------------------------------------------------------------------------------------------
+def sort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None) -> Any:
+    """A sorted copy."""
+    return _sorted("sort", np.sort, a, axis, kind, order)
+
+
+def msort(a: Any) -> Any:
+    """A copy sorted along the first axis."""
+    return sort(a, 0)
+
+
+def argsort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None) -> Any:
+    """The indices that would sort an array."""
+    return _sorted("argsort", np.argsort, a, axis, kind, order)
+
+
+def _sorted(name: str, function: Any, a: Any, axis: Any, kind: Any, order: Any) -> Any:
+    x = handle(a)
+    if order is not None or x.type.dtype.kind in HOST_KINDS + "Mm" or kind not in (None, "quicksort", "stable", "mergesort", "heapsort"):
+        return fallback.call(function, (a, axis, kind, order), None, name)
+    if axis is None or x.type.ndim == 0:
+        if x.type.ndim == 0 and axis not in (None, 0, -1):
+            normalise_axis(axis, x.type.ndim)
+        x, axis = TABLE["reshape"](x, shape=(x.type.size,)), 0
+    return TABLE[name](x, axis=normalise_axis(axis, x.type.ndim), stable=kind in ("stable", "mergesort"))
+
+
+def partition(a: Any, kth: Any, axis: Any = -1, kind: str = "introselect", order: Any = None) -> Any:
+    """A copy in which the k-th elements stand where sorting would put them."""
+    return _partitioned("partition", np.partition, a, kth, axis, kind, order)
+
+
+def argpartition(a: Any, kth: Any, axis: Any = -1, kind: str = "introselect", order: Any = None) -> Any:
+    """The indices that would partition an array."""
+    return _partitioned("argpartition", np.argpartition, a, kth, axis, kind, order)
+
+
+def _partitioned(name: str, function: Any, a: Any, kth: Any, axis: Any, kind: str, order: Any) -> Any:
+    x = handle(a)
+    if order is not None or kind != "introselect" or x.type.dtype.kind in HOST_KINDS + "Mm" or x.type.ndim == 0 or x.type.dtype.kind == "b":
+        return fallback.call(function, (a, kth, axis, kind, order), None, name)
+    if axis is None:
+        x, axis = TABLE["reshape"](x, shape=(x.type.size,)), 0
+    wanted = observe(kth, name) if isinstance(kth, Handle) else np.asarray(kth)
+    return TABLE[name](x, kth=tuple(int(k) for k in wanted.reshape(-1)), axis=normalise_axis(axis, x.type.ndim))
+
+
+def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None) -> Any:
+    """Positions at which values would have to be inserted into a sorted array."""
+    x = handle(a)
+    if sorter is not None:
+        x = take(x, sorter)
+    values = handle(v)
+    if side not in ("left", "right"):
+        raise ValueError(f"search side must be 'left' or 'right' (got '{side}')")
+    if x.type.dtype.kind in HOST_KINDS + "Mm" or x.type.ndim != 1:
+        return fallback.call(np.searchsorted, (a, v, side, sorter), None, "searchsorted")
+    return TABLE["searchsorted"](x, values, side=side)
+
+
+def count_nonzero(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
+    """The number of elements that are not zero."""
+    x = handle(a)
+    if x.type.dtype.kind in HOST_KINDS + "Mm":
+        return fallback.call(np.count_nonzero, (a, axis), {"keepdims": keepdims}, "count_nonzero")
+    from .reductions import sum as total
+
+    return total(TABLE["astype"](x, dtype=np.dtype(bool)), axis, np.dtype(np.intp), None, keepdims)
+
+
+# -- repeating, deleting, inserting: by positions computed on the host ------------------------------------------------------------------
+def repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
+    """Each element repeated."""
+    x = handle(a)
+    if axis is None:
+        x, axis = TABLE["reshape"](x, shape=(x.type.size,)), 0
+    axis = normalise_axis(axis, x.type.ndim)
+    shape = x.type.shape
+    counts = observe(repeats, "repeat") if isinstance(repeats, Handle) else np.asarray(repeats)
+    if counts.size == 1 and counts.dtype.kind in "iub":
+        times = int(counts.reshape(()))
+        if times < 0:
+            raise ValueError("repeats may not contain negative values.")
+        return TABLE["repeat"](x, repeats=times, axis=axis)
+    return take(x, np.repeat(np.arange(shape[axis]), counts), axis)
+
+
+def delete(arr: Any, obj: Any, axis: Any = None) -> Any:
+    """A copy without some slices along an axis."""
+    x = handle(arr)
+    if axis is None:
+        x, axis = ravel(x), 0
+    axis = normalise_axis(axis, x.type.ndim)
+    which = observe(obj, "delete") if isinstance(obj, Handle) else obj
+    return take(x, np.delete(np.arange(x.type.shape[axis]), which), axis)
+
+
+def insert(arr: Any, obj: Any, values: Any, axis: Any = None) -> Any:
+    """A copy with values inserted before the given positions."""
+    x = handle(arr)
+    if axis is None:
+        x, axis = ravel(x), 0
+    new = handle(values)
+    if x.type.ndim != 1 or new.type.ndim > 1:
+        return fallback.call(np.insert, (arr, obj, values, axis), None, "insert")
+    where_ = observe(obj, "insert") if isinstance(obj, Handle) else obj
+    n = x.type.shape[0]
+    new = TABLE["astype"](reshaped(new, (new.type.size,)), dtype=x.type.dtype)
+    m = new.type.shape[0]
+    order = np.insert(np.arange(n), where_, np.arange(n, n + m) if m != 1 else n)
+    return take(concatenate((x, new)), order)
+
+
+def resize(a: Any, new_shape: Any) -> Any:
+    """The elements, repeated as often as needed, in a new shape."""
+    x = handle(a)
+    shape = (operator.index(new_shape),) if not isinstance(new_shape, (tuple, list)) else tuple([operator.index(n) for n in new_shape])
+    if any(n < 0 for n in shape):
+        raise ValueError("all elements of `new_shape` must be non-negative")
+    total = int(np.prod(shape, dtype=np.int64))
+    if x.type.size == 0 or total == 0:
+        return zeros(shape, x.type.dtype)
+    flat = TABLE["reshape"](x, shape=(x.type.size,))
+    return TABLE["reshape"](take(flat, np.arange(total) % x.type.size), shape=shape)
+
+
+def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> Any:
+    """The array padded at its borders."""
+    x = handle(array)
+    widths = np.broadcast_to(np.asarray(observe(pad_width, "pad") if isinstance(pad_width, Handle) else pad_width), (x.type.ndim, 2))
+    if mode in ("edge", "reflect", "symmetric", "wrap") and not kwargs and x.type.size:
+        for axis, (before, after) in enumerate(widths):
+            if before or after:
+                x = take(x, np.pad(np.arange(x.type.shape[axis]), (before, after), mode), axis)
+        return x if x is not handle(array) else x.copy()
+    fill = kwargs.get("constant_values", 0)
+    if mode == "constant" and set(kwargs) <= {"constant_values"} and (type(fill) in NUMBERS) and widths.dtype.kind in "iu" and widths.min() >= 0:
+        around = tuple((int(before), int(after)) for before, after in widths)
+        if type(fill) is float and x.type.dtype.kind in "iub":
+            fill = TABLE["astype"](as_handle(fill), dtype=x.type.dtype)
+        return TABLE["pad"](x, fill, width=around)
+    return fallback.call(np.pad, (array, pad_width, mode), kwargs, "pad")
+
+
+# -- index helpers -----------------------------------------------------------------------------------------------------------------------
+def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = "xy") -> Any:
+    """Coordinate matrices from coordinate vectors."""
+    if indexing not in ("xy", "ij"):
+        raise ValueError("Valid values for `indexing` are 'xy' and 'ij'.")
+    n = len(xi)
+    parts = [TABLE["reshape"](x, shape=(1,) * i + (x.type.size,) + (1,) * (n - i - 1)) for i, x in enumerate(map(handle, xi))]
+    if indexing == "xy" and n > 1:
+        order = (1, 0, *range(2, n))
+        parts = [TABLE["transpose"](p, axes=order) for p in parts]
+    if sparse:
+        return parts
+    shape = np.broadcast_shapes(*[p.type.shape for p in parts])
+    made = [broadcast_to(p, shape) for p in parts]
+    return [m.copy() for m in made] if copy else made
+
+
+class _Concatenator:
+    """`r_` and `c_`: arrays and ranges joined by indexing; gradients flow unless a directive string is used."""
+
+    def __init__(self, theirs: Any, columns: bool) -> None:
+        self._theirs, self._columns = theirs, columns
+
+    def __getitem__(self, key: Any) -> Any:
+        parts = key if isinstance(key, tuple) else (key,)
+        if any(isinstance(p, str) for p in parts) or any(isinstance(p, slice) and isinstance(p.step, complex) for p in parts):
+            return fallback.call(self._theirs.__getitem__, (key,), None, "c_" if self._columns else "r_")
+        made = [atleast_1d(arange(p.start or 0, p.stop, p.step or 1) if isinstance(p, slice) else p) for p in parts]
+        if self._columns:
+            made = [reshaped(m, (*m.type.shape, 1)) if m.type.ndim == 1 else m for m in made]
+        return concatenate(made, -1 if self._columns else 0)
+
+    def __len__(self) -> int:
+        return 0
+
+
+r_, c_ = _Concatenator(np.r_, False), _Concatenator(np.c_, True)
+
+
+class _Grid:
+    """`mgrid` and `ogrid`."""
+
+    def __init__(self, theirs: Any, name: str) -> None:
+        self._theirs, self._name = theirs, name
+
+    def __getitem__(self, key: Any) -> Any:
+        return fallback.call(self._theirs.__getitem__, (key,), None, self._name)
+
+
+mgrid, ogrid = _Grid(np.mgrid, "mgrid"), _Grid(np.ogrid, "ogrid")
+
+
+def fill_diagonal(a: Any, val: Any, wrap: bool = False) -> None:
+    """Fill the main diagonal in place."""
+    if not isinstance(a, Handle) or a.type.scalar or a.type.ndim != 2 or wrap or type(val) not in NUMBERS:
+        fallback.call(np.fill_diagonal, (a, val, wrap), None, "fill_diagonal")
+        return
+    mask = array_of(np.eye(*a.type.shape, dtype=bool))
+    indexing.put(a, mask, val)
+
+
+def putmask(a: Any, mask: Any, values: Any) -> None:
+    """Write `values` where the mask holds."""
+    if isinstance(a, Handle) and not a.type.scalar and (type(values) in NUMBERS) and np.shape(mask) == a.type.shape:
+        indexing.put(a, TABLE["astype"](handle(mask), dtype=np.dtype(bool)), values)
+        return
+    fallback.call(np.putmask, (a, mask, values), None, "putmask")
+
+
+def apply_along_axis(func1d: Any, axis: int, arr: Any, *args: Any, **kwargs: Any) -> Any:
+    """`func1d` applied to 1-d slices along an axis."""
+    x = handle(arr)
+    ndim = x.type.ndim
+    axis = normalise_axis(axis, ndim)
+    order = (*[i for i in range(ndim) if i != axis], axis)
+    rows = transpose(x, order)
+    outer = rows.type.shape[:-1]
+    if 0 in outer:
+        raise ValueError("Cannot apply_along_axis when any iteration dimensions are 0")
+    results = [handle(func1d(rows[place], *args, **kwargs)) for place in np.ndindex(outer)]
+    inner = results[0].type.shape
+    flat = concatenate([TABLE["reshape"](r, shape=(1, *inner)) for r in results], 0)
+    wide = TABLE["reshape"](flat, shape=(*outer, *inner))
+    back = (*range(axis), *range(len(outer), len(outer) + len(inner)), *range(axis, len(outer)))
+    return TABLE["transpose"](wide, axes=back) if back != tuple(range(len(back))) else wide
+

@@ -1,0 +1,369 @@
+"""`Ufunc`: NumPy's universal functions as callables that record, with the attributes and methods that NumPy's have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..trace import recorder as _recorder
+from ..trace.handle import Handle
+from ..trace.op import TABLE, Op
+from . import fallback
+from .array import Array, Scalar, record_mixed
+from .convert import NUMBERS, array_of, as_handle, operand
+from .output import deliver, result_layout
+from .views import assign, cast_for_write
+
+# dtypes that only NumPy's own loops know what to do with
+HOST_KINDS = "OSUV"
+# ufunc -> the op that its `reduce` is, and the one that its `accumulate` is
+REDUCE = {
+    "add": "sum",
+    "multiply": "prod",
+    "maximum": "max",
+    "minimum": "min",
+    "logical_and": "all",
+    "logical_or": "any",
+}
+ACCUMULATE = {"add": "cumsum", "multiply": "cumprod"}
+
+
+class UfuncType(type):
+    """Makes `isinstance(f, np.ufunc)` hold for NumPy's own ufuncs (SciPy's too)."""
+
+    def __instancecheck__(cls, instance: Any) -> bool:
+        return type.__instancecheck__(cls, instance) or isinstance(instance, np.ufunc)
+
+
+class Ufunc(metaclass=UfuncType):
+    """A universal function: element-wise with broadcasting.
+
+    Attributes:
+        nin, nout, nargs, ntypes, types, identity, signature: NumPy's.
+        numpy: the NumPy ufunc.
+    """
+
+
+    def __init__(self, ufunc: np.ufunc, op: Op | None, name: str | None = None) -> None:
+        self.numpy, self.op = ufunc, op
+        self.__name__ = self.__qualname__ = name or ufunc.__name__
+        self.__doc__ = ufunc.__doc__
+        self._forward = self._reflected = self._unknown
+        self.namespace: dict[str, Any] = {}
+        if op is not None and ufunc.nin == 1 and ufunc.nout == 1:
+            self._forward = _recorder.unary(op)
+        elif op is not None and ufunc.nin == 2 and ufunc.nout == 1:
+            self._forward = _recorder.binary(op, self._mixed)
+            self._reflected = _recorder.binary(op, self._mixed, reflected=True)
+
+    def _unknown(self, *args: Any) -> Any:
+        return self.general(args, {})
+
+    def _mixed(self, op: Op, left: Any, right: Any) -> Any:
+        return self.general((left, right), {})
+
+    # -- calls ---------------------------------------------------------------------------------------------------------------------
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.general(args, kwargs)
+
+    def general(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Any call: every kind of operand, every keyword."""
+        ufunc = self.numpy
+        nin = ufunc.nin
+        if not nin <= len(args) <= ufunc.nargs:
+            raise TypeError(
+                f"{self.__name__}() takes from {nin} to {ufunc.nargs} positional arguments but {len(args)} were given"
+                if ufunc.nargs != nin
+                else f"{self.__name__}() takes {nin} positional arguments but {len(args)} were given"
+            )
+        out = kwargs.pop("out", None)
+        if len(args) > nin:
+            if out is not None:
+                raise TypeError("cannot specify 'out' as both a positional and keyword argument")
+            out = args[nin:]
+        if isinstance(out, tuple):
+            out = None if all(o is None for o in out) else (out + (None,) * ufunc.nout)[: ufunc.nout]
+        elif out is not None:
+            out = (out,) + (None,) * (ufunc.nout - 1)
+        given = args[:nin]
+        if self.op is None or any(_is_foreign(a) for a in given):
+            return self._host(given, out, kwargs)
+        operands = [operand(a) for a in given]
+        if any(isinstance(o, Handle) and o.type.dtype.kind in HOST_KINDS for o in operands):
+            return self._host(given, out, kwargs)
+        if all(type(o) in NUMBERS for o in operands):
+            operands = [as_handle(o) for o in operands] if nin == 1 else [as_handle(operands[0]), *operands[1:]]
+        if not kwargs and out is None:
+            return self.op(*operands)
+        return self._with_options(operands, given, out, **kwargs)
+
+    def _with_options(
+        self,
+        operands: list[Any],
+        given: tuple[Any, ...],
+        out: Any,
+        where: Any = True,
+        casting: str = "same_kind",
+        order: Any = "K",
+        dtype: Any = None,
+        subok: bool = True,
+        signature: Any = None,
+        sig: Any = None,
+        extobj: Any = None,
+        **gufunc: Any,
+    ) -> Any:
+        op = self.op
+        assert op is not None
+        if signature is not None or sig is not None or gufunc or extobj is not None or order not in ("K", "A", "C"):
+            kwargs = {k: v for k, v in (("signature", signature), ("sig", sig), ("extobj", extobj)) if v is not None}
+            return self._host(
+                given, out, {"where": where, "casting": casting, "order": order, "dtype": dtype, **kwargs, **gufunc}, default_where=where is True
+            )
+        if dtype is not None:
+            cast = self._in_loop(operands, np.dtype(dtype), casting)
+            if cast is None:
+                return self._host(given, out, {"where": where, "casting": casting, "dtype": dtype}, default_where=where is True)
+            operands = cast
+        elif casting != "same_kind":
+            self._check_casting(operands, casting)
+        results = op(*operands)
+        results = results if isinstance(results, tuple) else (results,)
+        if order == "C":
+            results = tuple([result_layout(r, "C") for r in results])
+        if out is None:
+            out = (None,) * len(results)
+        if where is not True:
+            mask = as_handle(where)
+            if mask.type.dtype != np.bool_:
+                raise TypeError(f"Cannot cast array data from {mask.type.dtype!r} to dtype('bool') according to the rule 'safe'")
+            results = tuple([_masked(mask, r, o, self.__name__) for r, o in zip(results, out, strict=True)])
+        final = tuple([deliver(r, o, self.__name__, casting) for r, o in zip(results, out, strict=True)])
+        return final if self.numpy.nout > 1 else final[0]
+
+    def _in_loop(self, operands: list[Any], dtype: np.dtype, casting: str) -> list[Any] | None:
+        """Operands in the dtypes of the loop that `dtype=` asks for; None where the op's own rule would choose another loop."""
+        ufunc, op = self.numpy, self.op
+        assert op is not None
+        types = [type(o) if type(o) in NUMBERS and type(o) is not bool else (np.dtype(bool) if type(o) is bool else o.type.dtype) for o in operands]
+        loop = ufunc.resolve_dtypes(
+            (*types, *([None] * ufunc.nout)), signature=(None,) * ufunc.nin + (dtype,) * ufunc.nout, casting=casting
+        )
+        cast = [
+            TABLE["astype"](o if isinstance(o, Handle) else as_handle(o), dtype=d) if not isinstance(o, Handle) or o.type.dtype != d else o
+            for o, d in zip(operands, loop, strict=False)
+        ]
+        natural = ufunc.resolve_dtypes((*loop[: ufunc.nin], *([None] * ufunc.nout)))
+        return cast if natural == loop else None
+
+    def _check_casting(self, operands: list[Any], casting: str) -> None:
+        types = [type(o) if type(o) in NUMBERS and type(o) is not bool else (np.dtype(bool) if type(o) is bool else o.type.dtype) for o in operands]
+        self.numpy.resolve_dtypes((*types, *([None] * self.numpy.nout)), casting=casting)  # type: ignore[arg-type]
+
+    def _host(self, given: tuple[Any, ...], out: Any, kwargs: dict[str, Any], default_where: bool = False) -> Any:
+        """In NumPy: dtypes that only NumPy has loops for, foreign array classes, rare options."""
+        options = {k: v for k, v in kwargs.items() if not (v is None or (k == "where" and default_where))}
+        if out is not None:
+            options["out"] = out if len(out) > 1 else out[0]
+        return fallback.call(self.numpy, _strong(self.numpy, given), options, self.__name__)
+
+    # -- methods -------------------------------------------------------------------------------------------------------------------
+    def reduce(
+        self, array: Any, axis: Any = 0, dtype: Any = None, out: Any = None, keepdims: bool = False, initial: Any = np._NoValue, where: Any = True
+    ) -> Any:
+        """Reduce `array` along `axis` by applying the ufunc."""
+        native = self.namespace.get(REDUCE.get(self.__name__, ""))
+        options: dict[str, Any] = {} if initial is np._NoValue else {"initial": initial}
+        if where is not True:
+            options["where"] = where
+        if isinstance(out, tuple):
+            out = out[0]
+        if native is None or (dtype is not None and self.__name__ not in ("add", "multiply")) or _host_kind(array):
+            return fallback.call(self.numpy.reduce, (array, axis, dtype, out, keepdims), options, f"{self.__name__}.reduce")
+        if self.__name__ in ("add", "multiply"):
+            options["dtype"] = dtype
+        if not isinstance(array, Handle):
+            array = array_of(array)
+        if array.type.ndim == 0 and axis == 0:
+            axis = None
+        return native(array, axis=axis, out=out, keepdims=keepdims, **options)
+
+    def accumulate(self, array: Any, axis: int = 0, dtype: Any = None, out: Any = None) -> Any:
+        """Accumulate the result of applying the ufunc to all elements along `axis`."""
+        native = self.namespace.get(ACCUMULATE.get(self.__name__, ""))
+        if isinstance(out, tuple):
+            out = out[0]
+        if native is None or _host_kind(array):
+            return fallback.call(self.numpy.accumulate, (array, axis, dtype, out), None, f"{self.__name__}.accumulate")
+        if as_handle(array).type.ndim == 0:
+            raise TypeError("cannot accumulate on a scalar")
+        return native(array, axis=axis, dtype=dtype, out=out)
+
+    def reduceat(self, array: Any, indices: Any, axis: int = 0, dtype: Any = None, out: Any = None) -> Any:
+        """Reduce slices of `array` that start at `indices`."""
+        return fallback.call(self.numpy.reduceat, (array, indices, axis, dtype, out), None, f"{self.__name__}.reduceat")
+
+    def outer(self, A: Any, B: Any, /, **kwargs: Any) -> Any:
+        """Apply the ufunc to all pairs (a, b) with a in A and b in B."""
+        left, right = as_handle(A), as_handle(B)
+        if self.numpy.nin != 2:
+            raise ValueError("outer product only supported for binary functions")
+        if right.type.ndim and left.type.ndim:
+            left = TABLE["reshape"](left, shape=left.type.shape + (1,) * right.type.ndim)
+        return self.general((left, right), kwargs)
+
+    def at(self, a: Any, indices: Any, b: Any = None, /) -> None:
+        """Unbuffered in-place operation on `a[indices]`: repeated indices count every time."""
+        operands = () if b is None else (b,)
+        fallback.call(self.numpy.at, (a, indices, *operands), None, "ufunc.at")
+
+    def resolve_dtypes(self, *args: Any, **kwargs: Any) -> Any:
+        """The dtypes that NumPy would use."""
+        return self.numpy.resolve_dtypes(*args, **kwargs)
+
+    # -- facts ---------------------------------------------------------------------------------------------------------------------
+    @property
+    def nin(self) -> int:
+        """Number of inputs."""
+        return self.numpy.nin
+
+    @property
+    def nout(self) -> int:
+        """Number of outputs."""
+        return self.numpy.nout
+
+    @property
+    def nargs(self) -> int:
+        """Number of arguments."""
+        return self.numpy.nargs
+
+    @property
+    def ntypes(self) -> int:
+        """Number of loops."""
+        return self.numpy.ntypes
+
+    @property
+    def types(self) -> list[str]:
+        """Loops as type letters."""
+        return self.numpy.types
+
+    @property
+    def identity(self) -> Any:
+        """The identity value, or None."""
+        return self.numpy.identity
+
+    @property
+    def signature(self) -> str | None:
+        """Core dimensions of a generalised ufunc."""
+        return self.numpy.signature
+
+    def __repr__(self) -> str:
+        return f"<ufunc '{self.__name__}'>"
+
+    def __reduce__(self) -> Any:
+        return _restore, (self.numpy,)
+
+
+class UnaryUfunc(Ufunc):
+    """One operand, one result: the usual call goes straight to the recorder."""
+
+    __slots__ = ()
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if not kwargs and len(args) == 1:
+            kind = type(args[0])
+            if kind is Array or kind is Scalar:
+                if args[0].type.dtype.kind not in HOST_KINDS:
+                    return self._forward(args[0])
+        return self.general(args, kwargs)
+
+
+class BinaryUfunc(Ufunc):
+    """Two operands, one result: the usual call goes straight to the recorder."""
+
+    __slots__ = ()
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if not kwargs and len(args) == 2:
+            left, right = args
+            kind, other = type(left), type(right)
+            if kind is Array or kind is Scalar:
+                if (other is Array or other is Scalar or other in NUMBERS) and left.type.dtype.kind not in HOST_KINDS:
+                    return self._forward(left, right)
+            elif kind in NUMBERS and (other is Array or other is Scalar) and right.type.dtype.kind not in HOST_KINDS:
+                return self._reflected(right, left)
+        return self.general(args, kwargs)
+
+
+def make_ufunc(ufunc: np.ufunc, op: Op | None, name: str | None = None) -> Ufunc:
+    """The Ufunc of a NumPy ufunc that records `op` (None: always in NumPy)."""
+    kind: Callable[..., Ufunc] = Ufunc
+    if op is not None and ufunc.nout == 1 and ufunc.signature is None:
+        kind = UnaryUfunc if ufunc.nin == 1 else BinaryUfunc if ufunc.nin == 2 else Ufunc
+    made = kind(ufunc, op, name)
+    _made.setdefault(ufunc, made)
+    return made
+
+
+_made: dict[np.ufunc, Ufunc] = {}
+
+
+def foreign_ufunc(ufunc: np.ufunc) -> Ufunc:
+    """The Ufunc of any NumPy ufunc: ours, or one that runs in NumPy."""
+    return _made.get(ufunc) or Ufunc(ufunc, None)
+
+
+def known_ufunc(ufunc: np.ufunc) -> Ufunc | None:
+    """The Ufunc of our namespace for a NumPy ufunc, if there is one."""
+    return _made.get(ufunc)
+
+
+def _restore(ufunc: np.ufunc) -> Ufunc:
+    return foreign_ufunc(ufunc)
+
+
+def _is_foreign(value: Any) -> bool:
+    """Whether another array class wants to handle the ufunc itself."""
+    kind = type(value)
+    return (
+        kind not in NUMBERS
+        and not isinstance(value, (Handle, np.generic))
+        and kind is not np.ndarray
+        and kind is not list
+        and getattr(kind, "__array_ufunc__", None) not in (None, np.ndarray.__array_ufunc__)
+    )
+
+
+def _host_kind(value: Any) -> bool:
+    return isinstance(value, Handle) and value.type.dtype.kind in HOST_KINDS
+
+
+def _masked(mask: Any, result: Any, out: Any, name: str) -> Any:
+    """`result` where the mask holds, what was in `out` elsewhere (zeros where NumPy leaves memory unset)."""
+    if out is None:
+        return TABLE["where"](mask, result, TABLE["zeros"](shape=(), dtype=result.type.dtype, context=result.type.context))
+    target = as_handle(out)
+    return TABLE["where"](mask, cast_for_write(_widened(result, target), target, name), target)
+
+
+def _widened(result: Any, target: Any) -> Any:
+    return result if result.type.shape == target.type.shape else TABLE["broadcast_to"](result, shape=target.type.shape)
+
+
+def _strong(ufunc: np.ufunc, given: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Python numbers in the dtypes that NEP 50 gives them, so that NumPy's own promotion state does not matter."""
+    if not any(type(a) in NUMBERS for a in given) or not any(isinstance(a, (Handle, np.ndarray, np.generic)) for a in given):
+        return given
+    types = [
+        np.dtype(bool) if type(a) is bool else type(a) if type(a) in NUMBERS else a.dtype if hasattr(a, "dtype") else np.asarray(a).dtype
+        for a in given
+    ]
+    try:
+        loop = ufunc.resolve_dtypes((*types, *([None] * ufunc.nout)))
+    except TypeError:
+        return given
+    return tuple([np.asarray(a, d) if type(a) in NUMBERS and d is not None else a for a, d in zip(given, loop, strict=False)])
+
+
+__all__ = ["Ufunc", "assign", "foreign_ufunc", "known_ufunc", "make_ufunc", "record_mixed"]

@@ -1,0 +1,745 @@
+"""The recorder: turns calls on handles into steps, comparing each with the step that followed last time (validated replay).
+
+It knows types, steps and handles. It may not know how a value is computed: `set_executor` tells it who runs a finished path.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import warnings
+import weakref
+from collections.abc import Callable, Iterable, Sequence
+from time import perf_counter
+from typing import Any, Protocol
+
+import numpy as np
+
+from ..config import config
+from ..errors import ContextError, RecordingWarning, TraceError, call_site, locate, with_op
+from .handle import Alias, Handle, constructors, materialised
+from .op import Op, Params, set_recorder
+from .stats import FlushRecord, stats
+from .step import INPUT, KIND_DTYPES, KINDS, PROJECT, SCALAR, Root, Step
+from .types import ArrayType, array_type, integer_name
+
+_new = object.__new__
+_refcount = sys.getrefcount
+
+WEAK_TYPES: dict[type, ArrayType] = {kind: array_type((), KIND_DTYPES[letter], weak=kind) for kind, letter in KINDS.items()}
+
+
+class Outcome(Protocol):
+    """What an executor says about one run (see exec/run.py)."""
+
+    values: dict[int, np.ndarray]
+    errors: dict[int, Exception]
+    executor: str
+    nodes: int
+    host_steps: int
+    compiled: bool
+
+
+class TapeHook(Protocol):
+    """What the recorder asks of an active tape (see autograd/tape.py)."""
+
+    def required(self, segment: Segment) -> Iterable[int]:
+        """Slots that must be computed at this flush because the pullback will use them."""
+        ...
+
+    def flushed(self, segment: Segment, values: dict[int, np.ndarray]) -> None:
+        """The segment has run."""
+        ...
+
+
+Executor = Callable[[Step, tuple[int, ...], Sequence[np.ndarray], Sequence[Any]], Outcome]
+Immediate = Callable[[Step, list[Any]], Any]
+
+_executor: Executor
+_immediate: dict[str, Immediate] = {}
+# sealed segments that may wait; a program that observes nothing must not pile them up
+MAX_SEALED = 64
+# one lock for everything that runs: MXNet executors share workspaces (two threads crash)
+run_lock = threading.RLock()
+
+
+def set_executor(executor: Executor, immediate: dict[str, Immediate]) -> None:
+    """Told by the execution layer who runs finished paths, and single steps in the "eager" and "numpy" modes."""
+    global _executor
+    _executor = executor
+    _immediate.update(immediate)
+
+
+class Segment:
+    """Steps recorded since the last flush of one thread.
+
+    Attributes:
+        recorder: the owner.
+        cursor: the last step recorded.
+        arrays: handles given out for pending steps; reference counts tell at the flush which of them are still held.
+        inputs: the values behind the path's `input` steps: a host array, or a handle that is pending in an earlier segment.
+        scalars: the numbers behind the path's `scalar` steps.
+        input_slots: slot of each input by the identity of its host array.
+        limit: index of the step from which on the segment looks for a place to be cut.
+        values: slot -> value of what has been computed (immediate modes with an active tape).
+    """
+
+    __slots__ = ("arrays", "cursor", "first_site", "input_slots", "inputs", "limit", "owner", "recorder", "scalars", "values")
+
+    def __init__(self, recorder: Recorder, root: Step) -> None:
+        self.recorder = recorder
+        self.cursor: Step = root
+        self.arrays: list[Handle] = []
+        self.inputs: list[Any] = []
+        self.scalars: list[Any] = []
+        self.input_slots: dict[int, int] = {}
+        self.limit = recorder.max_steps
+        self.first_site: Any = None
+        # the traced region that it was recorded in, told of each run
+        self.owner: Any = recorder.region
+        self.values: dict[int, np.ndarray] = {}
+
+    # -- operands ------------------------------------------------------------------------------------------------------------------
+    def use(self, handle: Handle) -> int:
+        """The slot of a handle's present value in this segment; makes it an input where it is not here yet."""
+        alias = handle.alias
+        if alias is not None and alias.base is not None:
+            return self._use_view(handle, alias)
+        data = handle.data
+        if data is not None:
+            if handle.segment is self:
+                return handle.index
+            slot = self.use_data(data, handle.type, handle)
+            handle.segment, handle.index = self, slot
+            return slot
+        if handle.segment is self:
+            return handle.index
+        return self._use_pending(handle)
+
+    def use_data(self, data: np.ndarray, type_: ArrayType, source: Handle | None = None) -> int:
+        """The slot of a materialised value (of the handle `source`)."""
+        slot = self.input_slots.get(id(data))
+        if slot is None:
+            slot = self.advance(INPUT, (), (), type_).index
+            self.inputs.append(data)
+            self.input_slots[id(data)] = slot
+            if self.recorder.immediate is not None:
+                self.values[slot] = data
+            if self.recorder.session is not None:
+                self.recorder.session.sources.append(source)
+        return slot
+
+    def _use_pending(self, handle: Handle) -> int:
+        """A value that is pending in an earlier (sealed) segment: an input that will be known by the time this one runs."""
+        owner = handle.segment
+        assert owner is not None
+        if owner.recorder is not self.recorder:
+            # another thread's: run its prefix now, nobody waits for the owner
+            owner.recorder.run_pending(owner, "thread")
+            return self.use(handle)
+        key = (id(owner), handle.index)
+        slot = self.input_slots.get(key)  # type: ignore[call-overload]
+        if slot is None:
+            twin = pending_twin(handle)
+            slot = self.advance(INPUT, (), (), handle.type).index
+            self.inputs.append(twin)
+            if self.recorder.session is not None:
+                self.recorder.session.sources.append(handle)
+            self.input_slots[key] = slot  # type: ignore[index]
+        return slot
+
+    def _use_view(self, view: Handle, alias: Alias) -> int:
+        base = alias.base
+        assert base is not None
+        root = base.alias
+        assert root is not None
+        if alias.version == root.version and alias.segment is self:
+            return alias.slot
+        if alias.version != root.version:
+            alias.version, view.data, alias.segment = root.version, None, None
+        recorder = self.recorder
+        if base.data is not None and not recorder.follows(base):
+            if view.data is None:
+                view.data = look(base.data, alias.chain)
+            slot = self.use_data(view.data, view.type, view)
+        else:
+            slot = self.use(base)
+            type_ = base.type
+            for op, scalars, params in alias.chain:
+                operands = (slot, *[self.scalar(s) for s in scalars])
+                types = (type_, *[WEAK_TYPES[type(s)] for s in scalars])
+                step = self.advance(op, operands, params, None, types)
+                slot, type_ = step.index, step.type
+                if recorder.immediate is not None:
+                    recorder.compute(self, step)
+        alias.segment, alias.slot = self, slot
+        return slot
+
+    def scalar(self, value: Any) -> int:
+        """The slot of a Python number."""
+        kind = type(value)
+        step = self.cursor.next
+        if step is None or step.op is not SCALAR or step.params[0] is not kind:
+            step = self.advance(SCALAR, (), (kind,), WEAK_TYPES[kind])
+        else:
+            self.cursor = step
+        self.scalars.append(value)
+        if self.recorder.immediate is not None:
+            self.values[step.index] = value
+        return step.index
+
+    # -- steps ---------------------------------------------------------------------------------------------------------------------
+    def advance(self, op: Op, operands: tuple[int, ...], params: Params, type_: Any, types: Sequence[ArrayType] = ()) -> Step:
+        """Move the cursor to the step that says this: last time's next, a sibling seen before, or a new one (type-checked here)."""
+        cursor = self.cursor
+        step = cursor.next
+        if (
+            step is not None
+            and step.op is op
+            and step.operands == operands
+            and step.params == params
+            and (type_ is None or step.type is type_)
+            and not self.recorder.exact
+        ):
+            self.cursor = step
+            return step
+        site = call_site() if self.recorder.exact else None
+        key = (op, operands, params, type_, site)
+        children = cursor.children
+        if children is not None:
+            step = children.get(key)
+            if step is not None:
+                if step.index < self.limit and not self.recorder.exact and step.nbytes <= config.max_pending_bytes:
+                    cursor.next = step
+                self.cursor = step
+                return step
+        if type_ is None:
+            type_ = infer(op, types, params)
+        step = Step(op, operands, params, type_, cursor, site or call_site(), tuple(types))
+        range_check(step, types)
+        if children is None:
+            children = cursor.children = {}
+        children[key] = step
+        self.recorder.grown()
+        if step.index < self.limit and not self.recorder.exact and step.nbytes <= config.max_pending_bytes:
+            # past a limit no `next`: each op then comes to `record`, which looks for a place to cut
+            cursor.next = step
+        self.cursor = step
+        return step
+
+    # -- liveness ------------------------------------------------------------------------------------------------------------------
+    def live(self) -> list[Handle]:
+        """Handles whose value is pending here and that somebody besides `arrays` holds. Newest first, so that what dead handles keep
+        alive dies with them. `arrays` is emptied."""
+        arrays = self.arrays
+        kept: list[Handle] = []
+        while arrays:
+            handle = arrays.pop()
+            # two references are ours: the local name and the argument
+            if _refcount(handle) > 2 and handle.segment is self and handle.data is None:
+                kept.append(handle)
+        return kept
+
+    @property
+    def steps(self) -> int:
+        """Recorded steps."""
+        return self.cursor.index + 1
+
+
+class _Unrecorded(Segment):
+    """What stands for a segment in the immediate modes without a tape: takes no inputs, so that the hot path costs nothing."""
+
+    __slots__ = ()
+
+    def use(self, handle: Handle) -> int:
+        return -1
+
+
+def infer(op: Op, types: Sequence[ArrayType], params: Params) -> Any:
+    """The op's type rule, with `[op]` before the message of its errors, and one context for all operands."""
+    contexts = {t.context for t in types if t.weak is None}
+    if len(contexts) > 1:
+        raise ContextError(
+            f"[{op.name}] operands live on different contexts: {', '.join(sorted(map(repr, contexts)))}; copy with x.as_in_context(ctx)"
+        )
+    try:
+        result = op.infer(types[0], params[0]) if op is PROJECT else op.infer(*types, **op.named(params))
+    except (ValueError, TypeError, IndexError, OverflowError) as error:
+        raise with_op(error, op.name) from None
+    return result
+
+
+def range_check(step: Step, types: Sequence[ArrayType]) -> None:
+    """Note the legal range of a Python integer that meets an integer dtype (NEP 50: `uint8_array + 300` is an OverflowError)."""
+    op = step.op
+    if op.scalar_range is not None and any(t.weak is int for t in types):
+        found = op.scalar_range(tuple(types), op.named(step.params))
+        if found is not None:
+            step.low, step.high = found
+
+
+class Recorder:
+    """One per thread: the open segment, sealed ones that have not run, the trie, and active tapes."""
+
+    def __init__(self) -> None:
+        self.max_steps = config.max_steps
+        self.exact = config.provenance == "exact"
+        self.root: Step = Root()
+        # never followed blindly: the immediate modes leave `next` unset, so that the hot path always comes to `record`
+        self.immediate_root: Step = Root()
+        self.now: dict[Any, Step] = {}
+        # roots of traced regions; the outermost region being run, if any
+        self.roots: dict[Any, Step] = {}
+        self.region: Any = None
+        # the recording of a pure region, if one is going on (see pure.py)
+        self.session: Any = None
+        self.trie_steps = 0
+        self.resets = 0
+        self.segment = Segment(self, self.root)
+        self.sealed: list[Segment] = []
+        self.tapes: list[Any] = []
+        self.kept: list[weakref.ref[Any]] = []
+        self.immediate: Immediate | None = None
+        self.mode = "lazy"
+        self.set_mode(config.mode)
+
+    # -- modes ---------------------------------------------------------------------------------------------------------------------
+    def set_mode(self, mode: str) -> None:
+        """Switch how operations are executed; pending work is kept."""
+        if mode not in ("lazy", "eager", "numpy"):
+            raise ValueError(f"[mode] {mode!r} is not a mode; modes: lazy, eager, numpy")
+        self.mode = mode
+        self.immediate = None if mode == "lazy" else _immediate[mode]
+        self.seal()
+
+    def reconfigure(self) -> None:
+        """Take over changed settings."""
+        self.max_steps = config.max_steps
+        self.exact = config.provenance == "exact"
+        self.segment.limit = self.max_steps
+
+    # -- the trie ------------------------------------------------------------------------------------------------------------------
+    def grown(self) -> None:
+        """Count a new step. The trie is bounded: past the limit it starts anew at the next segment."""
+        self.trie_steps += 1
+        stats.counts["recorded"] += 1
+
+    def fresh(self) -> Segment:
+        """A new open segment, at the root of the region being run."""
+        self.max_steps = config.max_steps
+        if self.trie_steps > config.max_trie_steps:
+            self._reset_trie()
+        if self.immediate is not None:
+            root = self.immediate_root
+        elif self.region is not None:
+            root = self.roots.get(self.region.key) or self._region_root(self.region.key)
+        else:
+            root = self.root
+        segment = self.segment = (_Unrecorded if self.immediate is not None and not self.tapes else Segment)(self, root)
+        if self.immediate is not None:
+            segment.limit = -1
+        return segment
+
+    def _region_root(self, key: Any) -> Step:
+        root = self.roots[key] = Root()
+        return root
+
+    def _reset_trie(self) -> None:
+        self.forget()
+        self.resets += 1
+        stats.counts["trie_resets"] += 1
+        if self.resets == 2:
+            warnings.warn(
+                RecordingWarning(
+                    f"this program keeps recording new steps (over {config.max_trie_steps}), so little is replayed; "
+                    f"last seen at {locate(call_site())}"
+                ),
+                stacklevel=2,
+            )
+
+    def forget(self) -> None:
+        """Drop every recorded step. Open and sealed segments keep theirs alive until they have run."""
+        self.root, self.immediate_root = Root(), Root()
+        self.roots.clear()
+        self.now.clear()
+        self.trie_steps = 0
+
+    def clear(self) -> None:
+        """Forget every recorded step (pending work is kept)."""
+        self.forget()
+        self.seal()
+
+    def enter(self, region: Any) -> bool:
+        """Begin a traced region; False if it is to be inlined (nested, under a tape, or in an immediate mode)."""
+        if self.region is not None or self.tapes or self.immediate is not None:
+            return False
+        self.seal(region)
+        return True
+
+    def leave(self) -> None:
+        """End the outermost region; its results stay lazy."""
+        self.seal(None)
+        if len(self.sealed) > MAX_SEALED:
+            self.flush("limit")
+
+    # -- recording -----------------------------------------------------------------------------------------------------------------
+    def record(self, op: Op, operands: tuple[Any, ...], params: Params) -> Any:
+        """Record `op` on handles and Python numbers; returns a handle (a tuple of them for several results)."""
+        if self.immediate is not None and not self.tapes:
+            return self._record_now(op, operands, params)
+        segment = self.segment
+        if (segment.cursor.index >= segment.limit or segment.cursor.nbytes > config.max_pending_bytes) and self._cut(segment):
+            segment = self.segment
+        slots = tuple([segment.use(o) if isinstance(o, Handle) else segment.scalar(o) for o in operands])
+        types = [o.type if isinstance(o, Handle) else WEAK_TYPES[type(o)] for o in operands]
+        step = segment.advance(op, slots, params, None, types)
+        if step.low is not None:
+            check_numbers(step, operands)
+        if op.outputs == 1:
+            return self.hand_out(segment, step)
+        if self.immediate is not None:
+            self.compute(segment, step)
+        return tuple(
+            self.hand_out(segment, segment.advance(PROJECT, (step.index,), (k,), None, (step.type,))) for k in range(op.outputs)
+        )
+
+    def hand_out(self, segment: Segment, step: Step) -> Handle:
+        """A handle on a step of the open segment."""
+        array, scalar = constructors()
+        handle = _new(scalar if step.scalar else array)
+        handle.segment, handle.index, handle.type, handle.data, handle.alias = segment, step.index, step.type, None, None
+        if self.immediate is not None:
+            handle.data = self.compute(segment, step)
+        else:
+            segment.arrays.append(handle)
+        return handle
+
+    def compute(self, segment: Segment, step: Step) -> Any:
+        """Immediate modes under a tape: the value of a step, now. Its operands' values are known."""
+        values = segment.values
+        value = values.get(step.index)
+        if value is None:
+            value = values[step.index] = self._evaluate(step, [values[i] for i in step.operands])
+        return value
+
+    def _evaluate(self, step: Step, operands: list[Any]) -> Any:
+        stats.counts["immediate"] += 1
+        assert self.immediate is not None
+        try:
+            with run_lock:
+                return self.immediate(step, operands)
+        except (ValueError, TypeError, IndexError, OverflowError, ZeroDivisionError) as error:
+            raise with_op(error, step.op.name) from None
+
+    def _record_now(self, op: Op, operands: tuple[Any, ...], params: Params) -> Any:
+        """Immediate modes without a tape: no segment, only the memoised type rule."""
+        types = tuple([o.type if isinstance(o, Handle) else WEAK_TYPES[type(o)] for o in operands])
+        key = (op, types, params)
+        step = self.now.get(key)
+        if step is None:
+            step = Step(op, (), params, infer(op, types, params), None, call_site(), types)
+            range_check(step, types)
+            if len(self.now) >= config.max_trie_steps:
+                self.now.clear()
+            self.now[key] = step
+        if step.low is not None:
+            check_numbers(step, operands)
+        value = self._evaluate(step, [observe(o, self.mode) if isinstance(o, Handle) else o for o in operands])
+        if op.outputs == 1:
+            return materialised(value, step.type)
+        return tuple(materialised(v, t) for v, t in zip(value, step.type, strict=True))
+
+    def _cut(self, segment: Segment) -> bool:
+        """Bound the laziness: past the limit, at the call site where the segment began (so that chunks repeat), flush."""
+        if self.immediate is not None or self.session is not None:
+            return False
+        if segment.cursor.index < self.max_steps and segment.cursor.nbytes <= config.max_pending_bytes:
+            return False
+        site = call_site()
+        if segment.first_site is not None and site != segment.first_site and segment.cursor.index < 2 * self.max_steps:
+            return False
+        self.flush("limit")
+        # chunks repeat, and hit the cache, because each begins where the one before ended
+        self.segment.first_site = site
+        return True
+
+    # -- running -------------------------------------------------------------------------------------------------------------------
+    def seal(self, region: Any = None) -> None:
+        """Close the open segment without running it; its live handles become inputs of what is recorded next, in `region`."""
+        segment = self.segment
+        self.region = region
+        self.fresh()
+        if segment.cursor.index >= 0 and segment.arrays:
+            live = segment.live()
+            if live:
+                segment.arrays = live[::-1]
+                self.sealed.append(segment)
+
+    def flush(self, cause: str) -> None:
+        """Run everything pending on this thread."""
+        if self.sealed:
+            sealed, self.sealed = self.sealed, []
+            for segment in sealed:
+                self._run(segment, cause)
+        segment = self.segment
+        if segment.cursor.index < 0:
+            return
+        self.fresh()
+        self._run(segment, cause)
+
+    def run_pending(self, segment: Segment, cause: str) -> None:
+        """Run one segment (and the sealed ones that it needs); may be called from another thread."""
+        if self.session is not None:
+            raise TraceError(
+                f"[trace] {self.session.name!r} is traced with pure=True, but a value is observed inside it ({cause}, {locate(call_site())}); "
+                "drop pure=True, or return the value"
+            )
+        with run_lock:
+            if self.segment is segment:
+                self.flush(cause)
+            elif segment in self.sealed:
+                index = self.sealed.index(segment)
+                todo, self.sealed = self.sealed[: index + 1], self.sealed[index + 1 :]
+                for earlier in todo:
+                    self._run(earlier, cause)
+            else:
+                # it ran before and failed, or its owner added a step after another thread had run it: run what is still pending
+                self._run(segment, cause)
+
+    def _run(self, segment: Segment, cause: str) -> None:
+        """Execute a closed segment for its live handles. On an error what does not depend on it is kept; the rest may be retried."""
+        started = perf_counter()
+        live = segment.live()
+        needed: set[int] = {h.index for h in live}
+        hooks = self.hooks()
+        for tape in hooks:
+            needed.update(tape.required(segment))
+        counts = stats.counts
+        counts["flushes"] += 1
+        stats.flush_causes[cause] += 1
+        counts["steps"] += segment.cursor.index + 1
+        if not needed:
+            if config.flush_log:
+                self._log(cause, segment, 0, None, perf_counter() - started)
+            return
+        values = []
+        for value in segment.inputs:
+            if isinstance(value, Handle):
+                observe(value, cause)
+                value = value.data
+            values.append(value)
+        segment.inputs = values
+        try:
+            with run_lock:
+                outcome = _executor(segment.cursor, tuple(sorted(needed)), segment.inputs, segment.scalars)
+        except BaseException:
+            # nothing was computed: the segment stays as it was, so that observing again retries
+            segment.arrays = live[::-1]
+            raise
+        if segment.owner is not None:
+            segment.owner.ran(segment, outcome)
+        results = outcome.values
+        failed: list[Handle] = []
+        for tape in hooks:
+            tape.flushed(segment, results)
+        for handle in live:
+            data = results.get(handle.index)
+            if data is None:
+                failed.append(handle)
+            else:
+                handle.data, handle.segment = data, None
+        if not outcome.errors and segment.recorder is current():
+            # what ran lets go of its inputs (handles that were inputs still name this segment); a prefix run for another thread keeps them
+            segment.inputs, segment.scalars = [], []
+        if config.flush_log:
+            self._log(cause, segment, len(live), outcome, perf_counter() - started)
+        if outcome.errors:
+            segment.arrays = failed
+            raise next(iter(outcome.errors.values()))
+
+    @staticmethod
+    def _log(cause: str, segment: Segment, live: int, outcome: Outcome | None, seconds: float) -> None:
+        if outcome is None:
+            ran: tuple[str, int, int, bool] = ("none", 0, 0, False)
+        else:
+            ran = (outcome.executor, outcome.nodes, outcome.host_steps, outcome.compiled)
+        stats.log.append(FlushRecord(cause, call_site(), segment.steps, live, *ran, seconds))
+
+    def follows(self, handle: Handle) -> bool:
+        """Whether an active tape may follow this plain handle's value: then reading a part of it is a step, not a peek at memory."""
+        if not self.tapes:
+            return False
+        data = handle.data
+        if data is None or (self.immediate is not None and handle.segment is self.segment):
+            return True
+        return any(t.watches(data) for t in self.tapes)
+
+    def hooks(self) -> list[Any]:
+        """Tapes to be told of a flush: active ones, and finished ones whose pullback may still be called."""
+        if not self.kept:
+            return self.tapes
+        alive = [(r, r()) for r in self.kept]
+        self.kept = [r for r, tape in alive if tape is not None and tape.waiting()]
+        return [*self.tapes, *(tape for _, tape in alive if tape is not None)]
+
+
+def check_numbers(step: Step, operands: Iterable[Any]) -> None:
+    """NEP 50: a Python integer must fit the integer dtype that it meets.
+
+    Raises:
+        OverflowError: it does not (ValueError for a negative exponent).
+    """
+    low, high = step.low, step.high
+    assert low is not None and high is not None
+    for value in operands:
+        if type(value) is int and not low <= value <= high:
+            if step.op.scalar_error is not None:
+                raise step.op.scalar_error(value, high)
+            raise OverflowError(f"[{step.op.name}] Python integer {value} out of bounds for {integer_name(high)}")
+
+
+def pending_twin(handle: Handle) -> Handle:
+    """A second handle on a pending value, registered so that it counts as live."""
+    segment = handle.segment
+    assert segment is not None and handle.data is None
+    cls = type(handle)
+    twin: Handle = _new(cls)
+    twin.segment, twin.index, twin.type, twin.data, twin.alias = segment, handle.index, handle.type, None, None
+    segment.arrays.append(twin)
+    return twin
+
+
+def look(data: np.ndarray, chain: Iterable[tuple[Op, tuple[Any, ...], Params]]) -> np.ndarray:
+    """A view's value from its base's, as a NumPy view."""
+    for op, scalars, params in chain:
+        data = op.numpy(data, *scalars, **op.named(params))
+    return data
+
+
+def observe(handle: Handle, cause: str) -> np.ndarray:
+    """The value of a handle, running what it needs. The array must not be written to."""
+    alias = handle.alias
+    if alias is not None and alias.base is not None:
+        base = alias.base
+        root = base.alias
+        assert root is not None
+        if handle.data is None or alias.version != root.version:
+            handle.data = look(observe(base, cause), alias.chain)
+            alias.version, alias.segment = root.version, None
+        return handle.data
+    if handle.data is None:
+        segment = handle.segment
+        assert segment is not None
+        segment.recorder.run_pending(segment, cause)
+        if handle.data is None:
+            # an earlier segment failed, or another thread's prefix ended before this step
+            segment.recorder.run_pending(segment, cause)
+    data = handle.data
+    assert data is not None
+    return data
+
+
+class _Local(threading.local):
+    def __init__(self) -> None:
+        self.recorder = Recorder()
+
+
+local = _Local()
+
+
+def current() -> Recorder:
+    """This thread's recorder."""
+    return local.recorder
+
+
+def record(op: Op, operands: tuple[Any, ...], params: Params) -> Any:
+    """Record on this thread."""
+    return local.recorder.record(op, operands, params)
+
+
+set_recorder(record)
+# a thread that records already takes changed limits over at its next segment
+config.on_change(lambda name: local.recorder.reconfigure())
+
+
+# -- the hot path: one function per operator, everything inlined ----------------------------------------------------------------------
+def unary(op: Op) -> Callable[[Any], Any]:
+    """A recording function of one handle for an op without parameters."""
+    state = local
+    array, scalar = constructors()
+
+    def recording(a: Any) -> Any:
+        recorder = state.recorder
+        segment = recorder.segment
+        i = a.index if a.segment is segment else segment.use(a)
+        step = segment.cursor.next
+        if step is None or step.op is not op or step.a != i:
+            return recorder.record(op, (a,), ())
+        segment.cursor = step
+        handle = _new(scalar if step.scalar else array)
+        handle.segment = segment
+        handle.index = step.index
+        handle.type = step.type
+        handle.data = None
+        handle.alias = None
+        segment.arrays.append(handle)
+        return handle
+
+    return recording
+
+
+def binary(op: Op, other: Callable[[Op, Any, Any], Any], reflected: bool = False) -> Callable[[Any, Any], Any]:
+    """A recording method of a handle and an operand for an op without parameters.
+
+    Args:
+        other: called as `other(op, left, right)` where the second operand is neither an array of ours nor a Python number.
+        reflected: the handle is the right operand (`__radd__`).
+    """
+    state = local
+    array, scalar = constructors()
+    # the two classes, then the kinds of numbers
+    number_kinds = (float, int, bool, complex)
+
+    def recording(self: Any, value: Any) -> Any:
+        recorder = state.recorder
+        segment = recorder.segment
+        kind = type(value)
+        if kind is array or kind is scalar:
+            i = self.index if self.segment is segment else segment.use(self)
+            j = value.index if value.segment is segment else segment.use(value)
+            step = segment.cursor.next
+            if step is None or step.op is not op or step.a != i or step.b != j:
+                return recorder.record(op, (self, value), ())
+        elif kind in number_kinds:
+            i = self.index if self.segment is segment else segment.use(self)
+            number = segment.cursor.next
+            if number is None or number.op is not SCALAR or number.params[0] is not kind:
+                return recorder.record(op, (value, self) if reflected else (self, value), ())
+            step = number.next
+            j = number.index
+            if reflected:
+                i, j = j, i
+            if step is None or step.op is not op or step.a != i or step.b != j:
+                return recorder.record(op, (value, self) if reflected else (self, value), ())
+            if step.low is not None:
+                check_numbers(step, (value,))
+            segment.scalars.append(value)
+        else:
+            return other(op, value, self) if reflected else other(op, self, value)
+        segment.cursor = step
+        handle = _new(scalar if step.scalar else array)
+        handle.segment = segment
+        handle.index = step.index
+        handle.type = step.type
+        handle.data = None
+        handle.alias = None
+        segment.arrays.append(handle)
+        return handle
+
+    return recording
+
+
+def run_step(end: Step, slots: tuple[int, ...], inputs: Sequence[np.ndarray], scalars: Sequence[Any]) -> Outcome:
+    """Execute a known path at once (pure regions)."""
+    with run_lock:
+        return _executor(end, slots, inputs, scalars)

@@ -1,0 +1,60 @@
+"""Counters and the flush log: what happened, per process. Reading never changes them."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from dataclasses import dataclass
+from types import CodeType
+
+from ..config import config
+from ..errors import locate
+
+
+@dataclass(frozen=True, slots=True)
+class FlushRecord:
+    """One flush: why, where in the user's program, and what ran.
+
+    Attributes:
+        cause: the observer ("print", "bool", "asnumpy" …), "limit", "trace", "fallback name" …
+        site: call site in the user's code; `where` is its `file:line`.
+        steps: recorded steps of the segment.
+        live: results that somebody could still observe.
+        executor: "mxnet", "reference", "mixed" (MXNet segments and host steps) or "none" (nothing was live).
+        nodes: MXNet nodes run.
+        host_steps: steps that ran through NumPy.
+        compiled: whether executors were bound in this flush.
+        seconds: wall time of the flush.
+    """
+
+    cause: str
+    site: tuple[CodeType, int] | None
+    steps: int
+    live: int
+    executor: str
+    nodes: int
+    host_steps: int
+    compiled: bool
+    seconds: float
+
+    @property
+    def where(self) -> str:
+        """`file:line` of the user's code."""
+        return locate(self.site)
+
+
+class Stats:
+    """The counters behind `minpy_jit.stats()`."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Set every counter to zero and empty the flush log."""
+        self.counts: Counter[str] = Counter()
+        self.flush_causes: Counter[str] = Counter()
+        self.fallbacks: dict[tuple[str, str], list[float]] = {}
+        self.seconds: Counter[str] = Counter()
+        self.log: deque[FlushRecord] = deque(maxlen=config.flush_log)
+
+
+stats = Stats()

@@ -1,0 +1,5 @@
+"""Entry for tools that still start `setup.py`. What the package is, pyproject.toml says."""
+
+from setuptools import setup
+
+setup()

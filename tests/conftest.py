@@ -1,0 +1,19 @@
+"""What holds for every test. It is made here, before anything imports NumPy."""
+
+import os
+
+# We compare with NumPy under NEP 50 promotion; NumPy 1.26 reads this switch once, when it is imported.
+os.environ["NPY_PROMOTION_STATE"] = "weak"
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Two workers on two cores: thread teams of two would fight for them, and a test would take up to ten times as long.
+    os.environ["OMP_NUM_THREADS"] = "1"
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"
+
+import numpy
+from hypothesis import settings
+
+assert numpy._get_promotion_state() == "weak", "NumPy was imported before tests/conftest.py; run with NPY_PROMOTION_STATE=weak"
+
+# A first example compiles, so that the time of one example says nothing.
+settings.register_profile("minpy_jit", deadline=None)
+settings.load_profile("minpy_jit")

@@ -1,18 +1,21 @@
 """minpy_jit: NumPy code, recorded as it runs, batched into MXNet graphs, run when a value is observed; `grad` differentiates whatever ran.
 
-    >>> import minpy_jit.numpy as np
-    >>> x = np.arange(3.0)
-    >>> print(np.sum(x * 2 + 1))
-    9.0
+>>> import minpy_jit.numpy as np
+>>> x = np.arange(3.0)
+>>> print(np.sum(x * 2 + 1))
+9.0
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 from ._requirements import check as _check_requirements
 
 _check_requirements()
 
 from . import numpy  # noqa: E402 - nothing may load before the requirements are known to hold
+from . import trace as _trace_package  # noqa: E402
 from ._version import __version__  # noqa: E402
 from .autograd import (  # noqa: E402
     check_grads,
@@ -32,8 +35,10 @@ from .autograd import (  # noqa: E402
 from .config import config  # noqa: E402
 from .control import clear_caches, explain, flush, flush_log, info, mode, reset_stats, stats, wait, why  # noqa: E402
 from .numpy.convert import default_dtype, set_default_dtype  # noqa: E402
-from . import trace  # noqa: E402 - the package, which is also the decorator
 from .trace.context import Context, cpu, current_context, gpu, num_gpus, set_context  # noqa: E402
+
+# the package is also the decorator
+trace: Any = _trace_package
 
 __all__ = [
     "Context",

@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 _TRUE, _FALSE = ("1", "true", "on", "yes"), ("0", "false", "off", "no")
 
@@ -76,6 +76,11 @@ class Config:
     """
 
     __slots__ = (*SETTINGS, "_listeners")
+    _listeners: list[Callable[[str], None]]
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any: ...
 
     def __init__(self, environ: dict[str, str] | None = None) -> None:
         object.__setattr__(self, "_listeners", [])

@@ -20,7 +20,7 @@ from .trace.stats import FlushRecord
 from .trace.stats import stats as _stats
 
 
-class mode:  # noqa: N801 - a setter that is also a context manager
+class mode:
     """Set how operations of this thread are executed; as a context manager, for a block.
 
     Args:
@@ -69,7 +69,18 @@ def stats() -> Mapping[str, Any]:
     from .exec.run import plan_cache
 
     counts = dict(_stats.counts)
-    for name in ("recorded", "steps", "flushes", "executor_runs", "compiles", "binds", "cache_hits", "fallbacks", "host_steps", "mxnet_nodes"):
+    for name in (
+        "recorded",
+        "steps",
+        "flushes",
+        "executor_runs",
+        "compiles",
+        "binds",
+        "cache_hits",
+        "fallbacks",
+        "host_steps",
+        "mxnet_nodes",
+    ):
         counts.setdefault(name, 0)
     result: dict[str, Any] = dict(counts)
     result["replayed"] = max(0, counts["steps"] - counts["recorded"])
@@ -142,8 +153,8 @@ def _observed_log() -> Iterator[list[FlushRecord]]:
 
 
 def explain(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> str:
-    """Run `fn(*args)` three times (first encounter, compile, steady) and report what the steady run did: segments, why each was flushed, who
-    ran it, its MXNet nodes and host steps, and fallbacks, with the user's lines.
+    """Run `fn(*args)` three times (first encounter, compile, steady) and report what the steady run did: segments, why each was
+    flushed, who ran it, its MXNet nodes and host steps, and fallbacks, with the user's lines.
     """
     from .exec.run import plan_cache
 

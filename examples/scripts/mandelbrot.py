@@ -13,8 +13,7 @@ for _ in range(turns):
     real, imaginary = np.where(bounded, real * real - imaginary * imaginary + x, real), np.where(bounded, 2 * real * imaginary + y, imaginary)
     inside += bounded
 
-shades = np.array(list(" .:-=+*#%@"))
-picture = shades[(inside * (len(shades) - 1)) // turns]
-for line in picture:
-    print("".join(line))
+shades = " .:-=+*#%@"
+for row in inside * (len(shades) - 1) // turns:
+    print("".join(shades[k] for k in row))
 print(f"{(inside == turns).mean():.2%} of the points never escaped")

@@ -72,7 +72,7 @@ class _Forward:
         if keep:
             recorder.kept.append(weakref.ref(self.tape))
 
-    def pull(self, seeds: list[tuple[Handle, Handle | None]]) -> list[Any]:
+    def pull(self, seeds: Sequence[tuple[Handle, Handle | None]]) -> list[Any]:
         """Gradients in the shape of the chosen arguments, one per argnum."""
         recorder = current()
         if recorder.immediate is not None and type(recorder.segment) is not Segment:

@@ -101,7 +101,8 @@ def _check(
 def _compare(name: str, analytic: float, numeric: float, rtol: float, atol: float) -> None:
     if not abs(analytic - numeric) <= atol + rtol * max(abs(analytic), abs(numeric)):
         raise AssertionError(
-            f"[check_grads] {name}-mode derivative differs: analytic {analytic:.10g}, numeric {numeric:.10g} (difference {analytic - numeric:.3g})"
+            f"[check_grads] {name}-mode derivative differs: analytic {analytic:.10g}, numeric {numeric:.10g} "
+            f"(difference {analytic - numeric:.3g})"
         )
 
 

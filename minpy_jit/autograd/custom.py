@@ -37,7 +37,7 @@ def _fresh(value: Any) -> Any:
     return structure.build([TABLE["watch"](leaf) if isinstance(leaf, Handle) else leaf for leaf in leaves])
 
 
-class custom_vjp:  # noqa: N801 - a decorator, in JAX's spelling
+class custom_vjp:
     """A function with a gradient rule of its own.
 
     `f.defvjp(forward, backward)`: `forward(*args)` -> `(value, residuals)`, `backward(residuals, g)` -> a tuple of cotangents, one per
@@ -100,7 +100,7 @@ class custom_vjp:  # noqa: N801 - a decorator, in JAX's spelling
             found = rule(residuals, structure.build(filled))
             if not isinstance(found, tuple) or len(found) != len(args):
                 raise TypeError(f"[{self.f.__name__}] the rule must return a tuple of {len(args)} cotangents")
-            flat = []
+            flat: list[Handle | None] = []
             for k, a in enumerate(args):
                 parts = [leaf for leaf in flatten(a)[0] if isinstance(leaf, Handle)]
                 gs = [None] * len(parts) if found[k] is None else flatten(found[k])[0]

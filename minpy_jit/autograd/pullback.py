@@ -108,7 +108,7 @@ class UsageBuilder:
 
 def unbroadcast(g: Ref, type_: ArrayType) -> Ref:
     """A contribution in the shape and dtype of the operand that it belongs to."""
-    if g.type.weak is not None or g.type.size < type_.size and g.ndim <= type_.ndim:
+    if g.type.weak is not None or (g.type.size < type_.size and g.ndim <= type_.ndim):
         g = TABLE["broadcast_to"](TABLE["astype"](g, dtype=type_.dtype), shape=type_.shape)
     if g.shape != type_.shape:
         extra = g.ndim - type_.ndim
@@ -116,10 +116,7 @@ def unbroadcast(g: Ref, type_: ArrayType) -> Ref:
         if axes:
             g = TABLE["sum"](g, axis=axes, keepdims=False, dtype=None)
         if g.shape != type_.shape:
-            if g.type.size == type_.size:
-                g = TABLE["reshape"](g, shape=type_.shape)
-            else:
-                g = TABLE["broadcast_to"](g, shape=type_.shape)
+            g = TABLE["reshape" if g.type.size == type_.size else "broadcast_to"](g, shape=type_.shape)
     if g.dtype != type_.dtype:
         if g.dtype.kind == "c" and type_.dtype.kind != "c":
             g = TABLE["real"](g)

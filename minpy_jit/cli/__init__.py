@@ -7,6 +7,7 @@ imports when it runs, so that `minpy-jit run` starts as quickly as it can.
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 
 from .._version import __version__
@@ -31,6 +32,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status. 2 for a command line that is wrong (as `SystemExit`, which argparse raises).
     """
-    args = _parser().parse_args(argv)
+    given = list(sys.argv[1:] if argv is None else argv)
+    rest: list[str] = []
+    if given[:1] == ["compare"] and "--" in given:
+        # argparse knows no way to have options on both sides of SCRIPT and arguments of the script's own
+        at = given.index("--")
+        given, rest = given[:at], given[at + 1 :]
+    args = _parser().parse_args(given)
+    if rest:
+        args.arguments = rest
     status: int = args.main(args)
     return status

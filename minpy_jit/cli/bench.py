@@ -15,7 +15,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 def find() -> dict[str, Path]:
     """Benchmarks by name, or none where this is an installed wheel: they are part of the checkout and of the sdist only."""
     folder = CHECKOUT / "benchmarks"
-    return {path.stem: path for path in sorted(folder.glob("*.py")) if path.stem not in ("__init__", "timing")}
+    return {path.stem: path for path in sorted(folder.glob("*.py")) if path.stem not in ("__init__", "bare_mxnet", "timing")}
 
 
 def add(commands: Any) -> None:

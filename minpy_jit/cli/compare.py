@@ -1,6 +1,6 @@
 """`minpy-jit compare SCRIPT`: the same script under plain NumPy, eagerly and lazily; what it prints must agree, and how long it takes is shown.
 
-Each mode has a fresh process, in which the script runs several times: the first run is the first call, the others are steady state. The
+Each mode has a fresh process, in which the script runs several times: the first run is the first call, the later half are steady state. The
 output of every run is compared, since what a lazy program prints comes from other code once its segments are compiled.
 """
 
@@ -38,8 +38,8 @@ class Result:
 
     @property
     def steady(self) -> float | None:
-        """Median of the runs after the first."""
-        return statistics.median(self.seconds[1:]) if len(self.seconds) > 1 else None
+        """Median of the later half of the runs (the first few compile)."""
+        return statistics.median(self.seconds[len(self.seconds) // 2 :]) if len(self.seconds) > 1 else None
 
 
 # -- the processes ----------------------------------------------------------------------------------------------------------------------
@@ -108,7 +108,9 @@ def same(one: str, two: str, rtol: float, atol: float) -> bool:
     if one.lstrip("+-").isdigit() and two.lstrip("+-").isdigit():
         return int(one) == int(two)
     a, b = float(one), float(two)
-    return a == b or (math.isnan(a) and math.isnan(b)) or abs(a - b) <= atol + rtol * abs(a)
+    if not (math.isfinite(a) and math.isfinite(b)):
+        return a == b or (math.isnan(a) and math.isnan(b))
+    return abs(a - b) <= atol + rtol * abs(a)
 
 
 def first_difference(one: str, two: str, rtol: float = 1e-5, atol: float = 1e-8) -> tuple[int, int] | None:
@@ -155,15 +157,15 @@ def add(commands: Any) -> None:
     parser = commands.add_parser(
         "compare",
         help="run a script under NumPy, eagerly and lazily; compare output and times",
-        description="Run a script in a fresh process per mode, compare what it prints, and print a table of times. Exit status 1 if they differ.",
+        usage="minpy-jit compare [-h] [--modes MODES] [--repeat N] [--rtol RTOL] [--atol ATOL] SCRIPT [-- ARGS ...]",
+        description="Run a script in a fresh process per mode, compare what it prints, and print a table of times. Exit status 1 if they differ. What follows -- is the script's.",
     )
     parser.add_argument("script", metavar="SCRIPT")
-    parser.add_argument("arguments", metavar="ARGS", nargs="*", help="the script's arguments (after -- where they begin with a dash)")
     parser.add_argument("--modes", default=",".join(MODES), help=f"which, separated by commas; the first is the reference ({','.join(MODES)})")
-    parser.add_argument("--repeat", type=int, default=3, metavar="N", help="runs in each process (3): the first is the first call, the others steady")
+    parser.add_argument("--repeat", type=int, default=5, metavar="N", help="runs in each process (5): the first is the first call, the later half steady")
     parser.add_argument("--rtol", type=float, default=1e-5, help="relative difference allowed between printed floats (1e-5)")
     parser.add_argument("--atol", type=float, default=1e-8, help="absolute difference allowed between printed floats (1e-8)")
-    parser.set_defaults(main=main, parser=parser)
+    parser.set_defaults(main=main, parser=parser, arguments=[])
 
 
 def main(args: argparse.Namespace) -> int:

@@ -16,7 +16,7 @@ from typing import Any
 PROGRAMS = Path(__file__).with_name("programs")
 # import name -> what pip calls it
 NEEDED = {"sklearn": "scikit-learn", "matplotlib": "matplotlib", "tqdm": "tqdm"}
-BARE, EAGER = "mx.nd, MXNet's autograd", "minpy_jit, eager"
+NUMPY, BARE, EAGER = "NumPy, by hand", "mx.nd, autograd", "minpy_jit, eager"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +80,9 @@ def run_script(script: Path) -> bool:
     from .compare import first_difference, run_mode
     from .process import python
 
-    print(f"$ minpy-jit run --report {script.name}      ({script})", flush=True)
-    command = python("minpy_jit.cli:main", "run", "--report", str(script))
-    ran = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    print(f"$ cd {script.parent}\n$ minpy-jit run --report {script.name}", flush=True)
+    command = python("minpy_jit.cli:main", "run", "--report", script.name)
+    ran = subprocess.run(command, cwd=script.parent, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     print(ran.stdout, flush=True)
     if ran.returncode:
         return False
@@ -146,7 +146,7 @@ def time_steps(calls: int, blocks: int) -> list[Row]:
         print("Timing: plain NumPy, MXNet's imperative interface (in a process of its own), and ours; their blocks take turns.", flush=True)
         with Contestant([PROGRAMS / "digits_mxnet.py", file], plain_mxnet()) as bare, Progress(console=console(), transient=True) as progress:
             contestants: dict[str, Block] = {
-                "NumPy, gradient by hand": contestant(numpy.array, digits_numpy.step),
+                NUMPY: contestant(numpy.array, digits_numpy.step),
                 BARE: bare,
                 **counted,
             }
@@ -194,10 +194,11 @@ def step_table(rows: list[Row]) -> Any:
     cells = []
     for row in rows:
         counts = ("–",) * 3 if row.counts is None else tuple(f"{row.counts[n]:g}" for n in ("compiles", "flushes", "executor_runs"))
-        ratios = [f"{row.seconds / by_name[base].seconds:.2f}" for base in (next(iter(by_name)), BARE, EAGER)]
+        ratios = [f"{row.seconds / by_name[base].seconds:.2f}" for base in (NUMPY, BARE, EAGER)]
         cells.append((row.name, f"{row.seconds * 1e6:.0f}", f"±{row.spread:.0%}", *ratios, *counts))
-    columns = ("batch 32, float32", "µs/step", "spread", "/ NumPy", "/ mx.nd", "/ eager", "compiles", "flushes/step", "executor runs/step")
-    return table("One training step (median of the blocks; compiles are those after warm-up)", columns, cells)
+    columns = ("batch 32, float32", "µs/step", "spread", "/ NumPy", "/ mx.nd", "/ eager", "compiles", "flushes", "executor runs")
+    title = "One training step: median of the blocks; compiles after warm-up in total, flushes and executor runs per step"
+    return table(title, columns, cells)
 
 
 # -- the picture --------------------------------------------------------------------------------------------------------------------------

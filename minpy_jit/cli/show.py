@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 # the width of lines that go to a file or a pipe, where rich would take 80 and cut file names
-WIDTH = 120
+WIDTH = 140
 
 
 def console(stderr: bool = False) -> Console:
@@ -30,7 +30,7 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> 
     made = Table(title=Text(title, style="bold"), title_justify="left", box=box.SIMPLE_HEAD)
     for k, name in enumerate(columns):
         text = k == 0 or name.endswith(" ")
-        made.add_column(Text(name.strip()), justify="left" if text else "right", overflow="fold", no_wrap=not text)
+        made.add_column(Text(name.strip()), justify="left" if text else "right", overflow="fold")
     for row in rows:
         made.add_row(*[Text(str(cell)) for cell in row])
     return made

@@ -100,10 +100,16 @@ class Call:
             self.results = [writer.node("_copy", [r]) if r[0] != "call" else r for r in self.results]
         self.constants, self.guards = writer.constants, writer.guards
         self.calls = [
-            (creator, sources, (ctypes.c_char_p * len(keys))(*keys), (ctypes.c_char_p * len(values))(*values), (ctypes.c_void_p * len(sources))())
+            (
+                creator,
+                sources,
+                (ctypes.c_char_p * len(keys))(*keys),
+                (ctypes.c_char_p * len(values))(*values),
+                (ctypes.c_void_p * len(sources))(),
+            )
             for creator, sources, keys, values in writer.calls
         ]
-        self.zero_d = any(t.ndim == 0 for t in (*step.types, *self.types))
+        self.zero_d = any(ndim == 0 for ndim in (*[t.ndim for t in (*step.types, *self.types)], *[c.array.ndim for c in self.constants]))
 
     def run(self, operands: Sequence[Any]) -> list[np.ndarray]:
         """Invoke; results are NumPy views of MXNet's memory."""
@@ -152,7 +158,7 @@ def compute(step: Step, operands: list[Any]) -> Any:
     if step.op is CONSTANT:
         return parse_constant(*step.params)
     memo = step.memo
-    call = memo.get("eager", False) if memo is not None else False
+    call: Any = memo.get("eager", False) if memo is not None else False
     if call is False:
         call = step.remember()["eager"] = Call(step) if _is_native(step) else None
     if call is None:

@@ -107,7 +107,7 @@ class _Writer:
     def node(self, mxnet_op: str, inputs: list[Entry], attrs: Mapping[str, Any] | None = None) -> Entry:
         """Emit an MXNet operator; returns its first result (`output(entry, k)` for others)."""
         self.count += 1
-        written = {"op": mxnet_op, "name": f"n{len(self.nodes)}", "inputs": [list(e) for e in inputs]}
+        written: dict[str, Any] = {"op": mxnet_op, "name": f"n{len(self.nodes)}", "inputs": [list(e) for e in inputs]}
         if attrs:
             written["attrs"] = {k: str(v) for k, v in attrs.items()}
         self.nodes.append(written)

@@ -23,7 +23,7 @@ from ..trace.step import CONSTANT, PROJECT, Step, parse_constant
 from ..trace.types import ArrayType
 from . import reference
 from .lower import Lowered, is_native, lower
-from .mx import Executor, MXNetError, NDArray, Symbol
+from .mx import Executor, MXNetError, NDArray, Symbol, set_threads, threads
 from .reference import Poison
 
 _refcount = sys.getrefcount
@@ -32,6 +32,8 @@ _refcount = sys.getrefcount
 STAGE_BYTES = 1 << 16
 # binding costs 10 µs a node: longer programs stay with the reference
 LONGEST = 50_000
+# element operations of one step above which a plan runs on all threads
+SMALL_WORK = 1 << 20
 
 
 @dataclass(slots=True)
@@ -107,7 +109,8 @@ class Instance:
             if count > 0:
                 for value in donated:
                     if value is output:
-                        count -= 1
+                        # the list of inputs, and the values by position
+                        count -= 2
                 if count > 0:
                     return False
         return True
@@ -194,11 +197,12 @@ class HostStage:
 class Plan:
     """A program ready to run: optimised, partitioned, lowered. Attributes are what `explain` shows."""
 
-    __slots__ = ("graph", "host_steps", "key", "leaves", "may_raise", "nodes", "runs", "slots", "stages")
+    __slots__ = ("graph", "host_steps", "key", "leaves", "may_raise", "nodes", "runs", "slots", "stages", "threads")
 
     def __init__(self, graph: Graph, slots: tuple[int, ...]) -> None:
         self.slots = slots
         self.graph = graph
+        self.key: tuple = ()
         self.runs = 0
         self.stages: list[NativeStage | HostStage] = [
             NativeStage(graph, s) if s.native else HostStage(graph, s) for s in partition(graph, lambda p, n: is_native(graph, n))
@@ -210,6 +214,8 @@ class Plan:
             for s in self.stages
         )
         self.leaves = reference.leaf_values(graph)
+        # waking a second thread costs more than small work: measured on elementwise loops and products of two cores
+        self.threads = threads() if _work(graph) > SMALL_WORK else 1
 
     @property
     def executor(self) -> str:
@@ -225,6 +231,7 @@ class Plan:
         values.update(zip(graph.scalars, scalars, strict=True))
         donated = () if self.may_raise else inputs
         compiled = False
+        set_threads(self.threads)
         for stage in self.stages:
             compiled |= stage.run(values, donated)
         self.runs += 1
@@ -246,6 +253,21 @@ class Plan:
         for stage in self.stages:
             if isinstance(stage, NativeStage):
                 stage.instances.clear()
+
+
+def _work(graph: Graph) -> int:
+    """The largest step's cost in element operations: its elements, times the inner length for a product."""
+    largest = 0
+    for node in graph.nodes:
+        results = node.type if isinstance(node.type, tuple) else (node.type,)
+        cost = sum(t.size for t in results)
+        operands = [graph.nodes[i].type for i in node.operands]
+        if node.op.family == "linalg" and operands and not isinstance(operands[0], tuple):
+            cost *= max(operands[0].shape[-1:] or (1,))
+        else:
+            cost = max([cost, *(t.size for t in operands if not isinstance(t, tuple))])
+        largest = max(largest, cost)
+    return largest
 
 
 class PlanCache:

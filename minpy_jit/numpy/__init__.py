@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import exec as _exec
 from ..trace import ops as _ops
@@ -15,3 +15,7 @@ from . import fft, linalg, methods, namespace, random  # noqa: E402
 
 del methods, namespace.NAMES["fft"], namespace.NAMES["linalg"], namespace.NAMES["random"]
 globals().update(namespace.NAMES)
+
+if TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any: ...

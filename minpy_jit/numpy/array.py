@@ -88,7 +88,9 @@ class ValueHandle(Handle):
 
     @property
     def __array_interface__(self) -> dict[str, Any]:
-        return observe(self, "__array_interface__").copy().__array_interface__
+        copy = observe(self, "__array_interface__").copy(order="C")
+        # the consumer keeps what stands under "data" alive, but not an array that only lent its address
+        return {**copy.__array_interface__, "data": copy.reshape(-1).view(np.uint8)}
 
     def __dlpack__(self, *, stream: Any = None) -> Any:
         return observe(self, "dlpack").copy().__dlpack__()
@@ -211,11 +213,13 @@ class Array(ValueHandle, metaclass=ArrayClass):
     __slots__ = ()
     __hash__ = None  # type: ignore[assignment]
 
-    def __new__(cls, shape: Any = None, dtype: Any = float, buffer: Any = None, offset: int = 0, strides: Any = None, order: Any = None) -> Any:
+    def __new__(
+        cls, shape: Any = None, dtype: Any = float, buffer: Any = None, offset: int = 0, strides: Any = None, order: Any = None
+    ) -> Any:
         if shape is None:
             # the recorder fills the slots in
             return object.__new__(cls)
-        made = np.ndarray(shape, dtype, buffer, offset, strides, order)
+        made: Any = np.ndarray(shape, dtype, buffer, offset, strides, order)
         return materialised(made.copy(order="K"), type_of(made))
 
     def __len__(self) -> int:
@@ -249,8 +253,8 @@ class Scalar(ValueHandle):
     def __new__(cls) -> Any:
         return object.__new__(cls)
 
-    @property
-    def __class__(self) -> type:  # type: ignore[override]
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
         # isinstance() asks for it: `isinstance(s, (np.floating, float))` holds as for NumPy's scalars; `type(s)` is still Scalar
         return self.type.dtype.type
 
@@ -276,7 +280,7 @@ class Scalar(ValueHandle):
         return self
 
     @property
-    def base(self) -> None:
+    def base(self) -> Any:
         """None: a scalar never shows other memory."""
         return None
 
@@ -286,7 +290,7 @@ def _restore(data: np.ndarray, scalar: bool, context: Context) -> Handle:
 
 
 def duplicate(array: Handle) -> Any:
-    """`copy`: a new handle on the same step (steps never change, so nothing is copied). Layout as NumPy's `copy(order="K")`… C otherwise."""
+    """`copy`: a new handle on the same step (steps never change, so nothing is copied). F order is kept, any other becomes C."""
     cls = type(array)
     copy = cls.__new__(cls)
     if is_view(array):
@@ -366,7 +370,7 @@ def power(base: Any, exponent: Any) -> Any:
     if type(exponent) in (int, float) and isinstance(base, ValueHandle):
         kind = base.type.dtype.kind
         name = _EXPONENTS.get(exponent)
-        if name is not None and (kind in "fc" or (kind in "iu" and exponent == 2 and type(exponent) is int)):
+        if name is not None and (kind in "fc" or (exponent == 2 and (kind == "b" or (kind in "iu" and type(exponent) is int)))):
             return TABLE[name](base)
     return _power(base, exponent)
 
@@ -397,14 +401,16 @@ def _install() -> None:
         setattr(ValueHandle, f"__{method}__", _recorder.unary(TABLE[name]))
     global _power
     _power = _recorder.binary(TABLE["power"], record_mixed)
-    ValueHandle.__pow__ = power  # type: ignore[attr-defined]
-    ValueHandle.__rpow__ = _recorder.binary(TABLE["power"], record_mixed, reflected=True)  # type: ignore[attr-defined]
-    Array.__ipow__ = _inplace("power", "pow")  # type: ignore[attr-defined]
-    ValueHandle.__matmul__ = _matmul  # type: ignore[attr-defined]
-    ValueHandle.__rmatmul__ = lambda self, other: _matmul(other, self)  # type: ignore[attr-defined]
-    Array.__imatmul__ = _inplace("matmul", "matmul")  # type: ignore[attr-defined]
-    # a class that defines __eq__ late keeps the hash it was made with
-    Array.__hash__ = None  # type: ignore[assignment]
+    for method, function in {
+        "__pow__": power,
+        "__rpow__": _recorder.binary(TABLE["power"], record_mixed, reflected=True),
+        "__matmul__": _matmul,
+        "__rmatmul__": lambda self, other: _matmul(other, self),
+    }.items():
+        setattr(ValueHandle, method, function)
+    for name in ("power", "matmul"):
+        method = {"power": "pow"}.get(name, name)
+        setattr(Array, f"__i{method}__", _inplace(name, method))
 
 
 def _comparison(method: str, recording: Any) -> Any:
@@ -428,7 +434,9 @@ def _matmul(left: Any, right: Any) -> Any:
     if isinstance(left, Handle) and isinstance(right, Handle):
         return TABLE["matmul"](left, right)
     if isinstance(left, (int, float, complex)) or isinstance(right, (int, float, complex)):
-        raise ValueError("matmul: Input operand 1 does not have enough dimensions (has 0, gufunc core with signature (n?,k),(k,m?)->(n?,m?) requires 1)")
+        raise ValueError(
+            "matmul: Input operand 1 does not have enough dimensions (has 0, gufunc core with signature (n?,k),(k,m?)->(n?,m?) requires 1)"
+        )
     return record_mixed(TABLE["matmul"], left, right)
 
 

@@ -6,11 +6,11 @@ import operator
 from typing import Any
 
 import numpy as np
-from numpy.core.multiarray import normalize_axis_index  # type: ignore[attr-defined]
 
 from ..trace.handle import Handle
 from ..trace.op import TABLE
-from ..trace.ops import special
+from ..trace.ops import composite, special
+from ..trace.ops.normalise import normalise_axis
 from . import fallback, reductions, shaping
 from .convert import NUMBERS
 from .creation import asarray
@@ -19,7 +19,6 @@ from .shaping import handle
 from .ufuncs import HOST_KINDS
 
 _HOST = HOST_KINDS + "Mm"
-_BOOL = np.dtype(bool)
 
 
 # -- parts and rounding ------------------------------------------------------------------------------------------------------------------
@@ -159,7 +158,7 @@ def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = np._NoValue, append:
     x = handle(a)
     if x.type.ndim == 0:
         raise ValueError("diff requires input that is at least one dimensional")
-    axis = normalize_axis_index(axis, x.type.ndim)
+    axis = normalise_axis(axis, x.type.ndim)
     ends = []
     for value in (prepend, append):
         if value is np._NoValue:  # type: ignore[attr-defined]
@@ -172,11 +171,24 @@ def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = np._NoValue, append:
         ends.append([end])
     if ends[0] or ends[1]:
         x = shaping.concatenate((*ends[0], x, *ends[1]), axis)
-    before = (slice(None),) * axis
-    op = TABLE["not_equal" if x.type.dtype == _BOOL else "subtract"]
-    for _ in range(n):
-        x = op(x[(*before, slice(1, None))], x[(*before, slice(None, -1))])
-    return x
+    return composite.diff(x, operator.index(n), axis)
+
+
+def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> Any:
+    """The gradient by central differences, one-sided at the borders."""
+    x = handle(f)
+    axes = tuple(range(x.type.ndim)) if axis is None else shaping.normalize_axes(axis, x.type.ndim)
+    steps = varargs * len(axes) if len(varargs) == 1 else varargs or (1.0,) * len(axes)
+    plain = all_numbers(steps) and len(steps) == len(axes)
+    if not plain or edge_order != 1 or x.type.dtype.kind in _HOST:
+        return fallback.call(np.gradient, (f, *varargs), {"axis": axis, "edge_order": edge_order}, "gradient")
+    found = composite.gradient(x, tuple(steps), axes)
+    return found[0] if len(axes) == 1 else found
+
+
+def all_numbers(values: Any) -> bool:
+    """Whether all of them are Python numbers."""
+    return {type(v) for v in values} <= set(NUMBERS)
 
 
 def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
@@ -196,7 +208,7 @@ def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
 def trapz(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
     """The integral by the composite trapezoidal rule."""
     values = asarray(y)
-    axis = normalize_axis_index(axis, values.type.ndim)
+    axis = normalise_axis(axis, values.type.ndim)
     width: Any = dx
     if x is not None:
         points = asarray(x)
@@ -216,40 +228,6 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
 
 
 interp.is_fallback = True  # type: ignore[attr-defined]
-
-
-# -- statistics --------------------------------------------------------------------------------------------------------------------------
-def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = False, *, keepdims: Any = np._NoValue) -> Any:  # type: ignore[attr-defined]
-    """The weighted average along axes."""
-    x = asarray(a)
-    if weights is None:
-        result = reductions.mean(x, axis, None, None, keepdims)
-        scale = TABLE["full"](
-            x.type.size / (result.type.size or 1), shape=result.type.shape, dtype=result.type.dtype, context=result.type.context
-        )
-        return (result, scale) if returned else result
-    w = asarray(weights)
-    if x.type.shape != w.type.shape:
-        if axis is None:
-            raise TypeError("Axis must be specified when shapes of a and weights differ.")
-        if w.type.ndim != 1:
-            raise TypeError("1D weights expected when shapes of a and weights differ.")
-        if w.type.shape[0] != x.type.shape[axis]:
-            raise ValueError("Length of weights not compatible with specified axis.")
-        shape = [1] * x.type.ndim
-        shape[axis] = w.type.shape[0]
-        w = shaping.broadcast_to(shaping.reshape(w, tuple(shape)), x.type.shape)
-    dtype = np.result_type(x.type.dtype, w.type.dtype, *([np.float64] if x.type.dtype.kind in "iub" else []))
-    scale = reductions.sum(w, axis, dtype, None, keepdims)
-    # an observer, as in NumPy: weights that sum to zero are an error
-    if bool(reductions.any(TABLE["equal"](scale, 0.0))):
-        raise ZeroDivisionError("Weights sum to zero, can't be normalized")
-    product = TABLE["multiply"](x, w)
-    product = product if product.type.dtype == dtype else TABLE["astype"](product, dtype=dtype)
-    result = TABLE["divide"](reductions.sum(product, axis, None, None, keepdims), scale)
-    if returned:
-        return result, scale if scale.type.shape == result.type.shape else shaping.broadcast_to(scale, result.type.shape).copy()
-    return result
 
 
 def polyval(p: Any, x: Any) -> Any:

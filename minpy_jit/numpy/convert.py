@@ -10,7 +10,7 @@ from ..trace.context import CPU, current_context
 from ..trace.handle import Handle, materialised
 from ..trace.types import type_of
 
-NUMBERS = (bool, int, float, complex)
+NUMBERS: tuple[Any, ...] = (bool, int, float, complex)
 _default_dtype = np.dtype(np.float64)
 
 

@@ -194,6 +194,9 @@ def call(function: Callable[..., Any], args: tuple[Any, ...] = (), kwargs: Mappi
                 f"use functions with an op of their own, or set config.fallback = 'warn'"
             )
         warnings.warn(FallbackWarning(f"[{name}] runs in NumPy on the host; called at {line}"), stacklevel=3)
+    session = current().session
+    if counted and session is not None:
+        session.host_call(name)
     started = perf_counter()
     positions, names = _written_arguments(function, name)
     given = tuple([visit.write(a) if i in positions else visit.read(a) for i, a in enumerate(args)])

@@ -52,7 +52,7 @@ def put(x: Handle, key: Any, value: Any) -> None:
 
 
 def _is_single(value: Any) -> bool:
-    return not isinstance(value, Handle) or value.type.size == 1 and value.type.ndim == 0
+    return not isinstance(value, Handle) or (value.type.size == 1 and value.type.ndim == 0)
 
 
 def _filled(value: Any, x: Handle) -> Any:

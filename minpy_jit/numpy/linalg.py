@@ -10,9 +10,11 @@ import numpy as np
 from numpy.linalg import LinAlgError
 
 from ..trace.op import TABLE
-from .fallback import fallback
+from ..trace.ops import composite
+from .fallback import call, fallback
 from .protocols import register
-from .shaping import handle
+from .shaping import handle, normalize_axes
+from .ufuncs import HOST_KINDS
 
 
 def _inexact(a: Any, name: str) -> Any:
@@ -62,6 +64,16 @@ def cholesky(a: Any) -> Any:
 def solve(a: Any, b: Any) -> Any:
     """The solution of a linear equation."""
     return TABLE["solve"](_square(a, "solve"), handle(b))
+
+
+def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
+    """A matrix or vector norm."""
+    given = handle(x)
+    if given.type.dtype.kind in HOST_KINDS + "Mm" or given.type.dtype == np.float16:
+        return call(np.linalg.norm, (x, ord, axis, keepdims), None, "linalg.norm")
+    axes = None if axis is None else normalize_axes(axis, given.type.ndim, allow_duplicate=True)
+    made = composite.norm(given, ord, axes, keepdims)
+    return call(np.linalg.norm, (x, ord, axis, keepdims), None, "linalg.norm") if made is NotImplemented else made
 
 
 def matrix_power(a: Any, n: int) -> Any:

@@ -37,13 +37,23 @@ def _function(name: str) -> Callable[..., Any]:
     return method
 
 
-_FUNCTIONS = """all any argmax argmin argpartition argsort choose compress conj conjugate cumprod cumsum diagonal dot max mean min
+_FUNCTIONS = """all any argmax argmin argpartition argsort choose cumprod cumsum diagonal dot max mean min
     nonzero prod ptp repeat round searchsorted squeeze std sum swapaxes take trace var""".split()
 
 
 def _clip(self: Any, min: Any = None, max: Any = None, out: Any = None, **kwargs: Any) -> Any:
     """Values limited to an interval."""
     return _N["clip"](self, min, max, out, **kwargs)
+
+
+def _conjugate(self: Any) -> Any:
+    """The complex conjugate; real arrays come back as they are."""
+    return TABLE["conjugate"](self) if self.type.dtype.kind == "c" else self
+
+
+def _compress(self: Any, condition: Any, axis: Any = None, out: Any = None) -> Any:
+    """Slices where a 1-d condition holds."""
+    return _N["compress"](condition, self, axis, out)
 
 
 def _reshape(self: Any, *shape: Any, order: str = "C") -> Any:
@@ -485,6 +495,15 @@ def _scalar_method(name: str) -> Callable[..., Any]:
     return method
 
 
+def _immutable(name: str) -> Callable[..., Any]:
+    def method(self: Scalar, *args: Any, **kwargs: Any) -> Any:
+        # NumPy's scalars have the names too, and refuse or do nothing
+        return getattr(observe(self, name)[()], name)(*args, **kwargs)
+
+    method.__name__ = method.__qualname__ = name
+    return method
+
+
 def _round_scalar(self: Scalar, ndigits: Any = None) -> Any:
     if ndigits is None:
         return round(observe(self, "round")[()].item())
@@ -502,7 +521,7 @@ def _install() -> None:
     for name in _FUNCTIONS:
         setattr(ValueHandle, name, _function(name))
     ours = {
-        "clip": _clip, "reshape": _reshape, "transpose": _transpose, "flatten": _flatten, "ravel": _ravel, "copy": _copy, "astype": _astype,
+        "clip": _clip, "compress": _compress, "conj": _conjugate, "conjugate": _conjugate, "reshape": _reshape, "transpose": _transpose, "flatten": _flatten, "ravel": _ravel, "copy": _copy, "astype": _astype,
         "view": _view, "byteswap": _byteswap, "newbyteorder": _newbyteorder, "getfield": _getfield, "dump": _dump, "dumps": _dumps,
         "tofile": _tofile, "as_in_context": _as_in_context, "as_in_ctx": _as_in_context, "to_device": _as_in_context, "copy_to": _copy_to,
         "copyto": _copy_to,
@@ -533,6 +552,9 @@ def _install() -> None:
     handle_class.__array_wrap__ = lambda self, array_, context=None: host(np.array(array_), self.type.context)
     handle_class.__sizeof__ = lambda self: self.type.nbytes + 96
     scalar_class: Any = Scalar
+    for name in inplace:
+        # a scalar has the names, and is immutable
+        setattr(scalar_class, name, _immutable(name))
     for name in _PYTHON_NUMBER:
         setattr(scalar_class, name, _scalar_method(name))
     scalar_class.__round__ = _round_scalar

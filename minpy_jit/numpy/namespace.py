@@ -76,6 +76,11 @@ def _op_of(name: str) -> Any:
     return None
 
 
+def _is_ours(value: Any) -> bool:
+    """Whether a module's attribute is a function (or `r_`-like object) of this package, not something it imported."""
+    return getattr(value, "__module__", "").startswith(__package__) or type(value).__module__.startswith(__package__)
+
+
 def _build() -> dict[str, Any]:
     found: dict[str, Any] = {}
     ufuncs: dict[np.ufunc, Ufunc] = {}
@@ -89,7 +94,7 @@ def _build() -> dict[str, Any]:
                 ours = ufuncs[theirs] = make_ufunc(theirs, _op_of(name))
             found[name] = ours
             continue
-        native = next((vars(m)[name] for m in _NATIVE if name in getattr(m, "__all__", vars(m)) and callable(vars(m).get(name))), None)
+        native = next((vars(m)[name] for m in _NATIVE if name in vars(m) and _is_ours(vars(m)[name])), None)
         if native is not None:
             found[name] = native
         elif isinstance(theirs, types.ModuleType):

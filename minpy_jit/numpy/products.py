@@ -6,13 +6,14 @@ import operator
 from typing import Any
 
 import numpy as np
-from numpy.core.multiarray import normalize_axis_index  # type: ignore[attr-defined]
 
 from ..trace.handle import Handle
 from ..trace.op import TABLE
+from ..trace.ops import composite
+from ..trace.ops.normalise import normalise_axis
 from . import fallback
 from .output import deliver
-from .shaping import handle, moveaxis, normalize_axes
+from .shaping import handle, normalize_axes
 from .ufuncs import HOST_KINDS
 
 
@@ -89,47 +90,23 @@ def einsum(*operands: Any, out: Any = None, optimize: Any = False, **kwargs: Any
 
 def kron(a: Any, b: Any) -> Any:
     """The Kronecker product."""
-    x, y = handle(a), handle(b)
-    ndim = x.type.ndim if x.type.ndim > y.type.ndim else y.type.ndim
-    left = (1,) * (ndim - x.type.ndim) + x.type.shape
-    right = (1,) * (ndim - y.type.ndim) + y.type.shape
-    wide = TABLE["multiply"](
-        TABLE["reshape"](x, shape=tuple([m for n in left for m in (n, 1)])), TABLE["reshape"](y, shape=tuple([m for n in right for m in (1, n)]))
-    )
-    return TABLE["reshape"](wide, shape=tuple([m * n for m, n in zip(left, right, strict=True)]))
+    return composite.kron(handle(a), handle(b))
 
 
 def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: Any = None) -> Any:
     """The cross product of vectors of two or three components."""
     if axis is not None:
         axisa, axisb, axisc = (axis,) * 3
-    x, y = moveaxis(handle(a), axisa, -1), moveaxis(handle(b), axisb, -1)
-    if x.type.shape[-1] not in (2, 3) or y.type.shape[-1] not in (2, 3):
-        raise ValueError("incompatible dimensions for cross product\n(dimension must be 2 or 3)")
-    u, v = [x[..., i] for i in range(x.type.shape[-1])], [y[..., i] for i in range(y.type.shape[-1])]
-    if len(u) == 2 and len(v) == 2:
-        return u[0] * v[1] - u[1] * v[0]
-    third = u[0] * v[1] - u[1] * v[0]
-    if len(u) == 2:
-        parts = [u[1] * v[2], -(u[0] * v[2]), third]
-    elif len(v) == 2:
-        parts = [-(u[2] * v[1]), u[2] * v[0], third]
-    else:
-        parts = [u[1] * v[2] - u[2] * v[1], u[2] * v[0] - u[0] * v[2], third]
-    from .shaping import stack
-
-    return moveaxis(stack(parts, -1), -1, axisc) if parts[0].type.ndim else stack(parts, -1)
+    return composite.cross(handle(a), handle(b), axisa, axisb, axisc)
 
 
 def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None, out: Any = None) -> Any:
     """The sum along diagonals."""
-    from .reductions import sum as total
-
     x = handle(a)
     ndim = x.type.ndim
     if ndim < 2:
         raise ValueError("diag requires an array of at least two dimensions")
-    first, second = normalize_axis_index(axis1, ndim), normalize_axis_index(axis2, ndim)
-    op = TABLE["diagonal"]
-    found = op(x, **dict(zip(op.params, (operator.index(offset), first, second), strict=True)))
-    return total(found, -1, dtype, out)
+    if _host(x):
+        return fallback.call(np.trace, (a, offset, axis1, axis2, dtype, out), None, "trace")
+    wanted = None if dtype is None else np.dtype(dtype)
+    return deliver(composite.trace(x, operator.index(offset), normalise_axis(axis1, ndim), normalise_axis(axis2, ndim), wanted), out, "trace")

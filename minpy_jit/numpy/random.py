@@ -14,7 +14,7 @@ from numpy import random as _random
 
 from ..trace.context import current_context
 from ..trace.handle import Handle, materialised
-from ..trace.recorder import observe
+from ..trace.recorder import current, observe
 from .array import Scalar
 from .convert import default_dtype, host
 from .views import assign
@@ -47,7 +47,11 @@ def _draw(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str,
     out = kwargs.pop("out", None)
     given, named = [_known(a) for a in args], {k: _known(v) for k, v in kwargs.items()}
     if out is None:
-        return _drawn(function(*given, **named), named.get("dtype") is not None)
+        result = _drawn(function(*given, **named), named.get("dtype") is not None)
+        session = current().session
+        if session is not None:
+            session.drawn(lambda: _draw(function, args, dict(kwargs)), result)
+        return result
     if not isinstance(out, Handle):
         return function(*given, **named, out=out)
     scratch = observe(out, "random").copy()

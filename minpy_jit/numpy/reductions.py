@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.core.multiarray import normalize_axis_index  # type: ignore[attr-defined]
 
 from ..trace import recorder as _recorder
 from ..trace.handle import Handle
 from ..trace.op import TABLE, Op, Params
-from ..trace.ops.normalise import normalise_axes
+from ..trace.ops import composite
+from ..trace.ops.normalise import normalise_axes, normalise_axis
 from . import fallback
 from .convert import as_handle
 from .output import deliver
@@ -138,7 +137,7 @@ def _position(name: str, op: Op) -> Callable[..., Any]:
         if x.type.dtype.kind in HOST_KINDS:
             return fallback.call(function, (a, axis, out), _options(keepdims=keepdims), name)
         if axis is not None and x.type.ndim:
-            axis = normalize_axis_index(operator.index(axis), x.type.ndim)
+            axis = normalise_axis(axis, x.type.ndim)
         result = TABLE[name](x, **_named(op, _single(op, axis, x.type.ndim), keepdims is not _NO and bool(keepdims), None))
         return result if out is None else deliver(result, out, name)
 
@@ -157,7 +156,7 @@ def _cumulative(name: str, op: Op) -> Callable[..., Any]:
         if x.type.dtype.kind in HOST_KINDS:
             return fallback.call(function, (a, axis, dtype, out), None, name)
         if axis is not None:
-            axis = normalize_axis_index(operator.index(axis), max(x.type.ndim, 1))
+            axis = normalise_axis(axis, x.type.ndim or 1)
         if x.type.ndim != 1 and axis is None or x.type.ndim == 0:
             x, axis = TABLE["reshape"](x, shape=(x.type.size,)), 0
         result = TABLE[name](x, axis=0 if axis is None else axis, dtype=None if dtype is None else np.dtype(dtype))
@@ -201,7 +200,107 @@ def _inexact(dtype: np.dtype) -> np.dtype:
     return dtype if dtype.kind in "fc" else np.dtype(np.float64)
 
 
+def _composed(name: str) -> Callable[..., Any]:
+    """A function of (a, axis, out, keepdims) that is written with other ops."""
+    function, body = getattr(np, name), getattr(composite, name)
+
+    def reduction(a: Any, axis: Any = None, out: Any = None, keepdims: Any = _NO, initial: Any = _NO, where: Any = _NO) -> Any:
+        x = a if isinstance(a, Handle) else handle(a)
+        if initial is not _NO or where is not _NO or x.type.dtype.kind in HOST_KINDS + "Mm":
+            return fallback.call(function, (a, axis, out), _options(keepdims=keepdims, initial=initial, where=where), name)
+        return deliver(body(x, axis=_axes(axis, x), keepdims=keepdims is not _NO and bool(keepdims)), out, name)
+
+    return _named_as(reduction, function, name)
+
+
+def _composed_sum(name: str) -> Callable[..., Any]:
+    """A function of (a, axis, dtype, out, keepdims) that is written with other ops."""
+    function, body = getattr(np, name), getattr(composite, name)
+
+    def reduction(
+        a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = _NO, initial: Any = _NO, where: Any = _NO
+    ) -> Any:
+        x = a if isinstance(a, Handle) else handle(a)
+        if initial is not _NO or where is not _NO or x.type.dtype.kind in HOST_KINDS + "Mm":
+            options = _options(dtype=dtype, out=out, keepdims=keepdims, initial=initial, where=where)
+            return fallback.call(function, (a, axis), options, name)
+        wanted = None if dtype is None else np.dtype(dtype)
+        return deliver(body(x, axis=_axes(axis, x), dtype=wanted, keepdims=keepdims is not _NO and bool(keepdims)), out, name)
+
+    return _named_as(reduction, function, name)
+
+
+def _spread(name: str) -> Callable[..., Any]:
+    """Variance and its relatives: a degree of freedom too."""
+    function, body = getattr(np, name), getattr(composite, name)
+
+    def reduction(
+        a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: float = 0, keepdims: Any = _NO, *, where: Any = _NO
+    ) -> Any:
+        x = a if isinstance(a, Handle) else handle(a)
+        if (where is not _NO and where is not True) or x.type.dtype.kind in HOST_KINDS + "Mm" or x.type.dtype == np.float16:
+            options = _options(dtype=dtype, out=out, ddof=ddof, keepdims=keepdims, where=where)
+            return fallback.call(function, (a, axis), options, name)
+        wanted = None if dtype is None else np.dtype(dtype)
+        made = body(x, axis=_axes(axis, x), dtype=wanted, ddof=ddof, keepdims=keepdims is not _NO and bool(keepdims))
+        return deliver(made, out, name)
+
+    return _named_as(reduction, function, name)
+
+
+def _axes(axis: Any, x: Any) -> Any:
+    return normalise_axes(tuple(axis) if isinstance(axis, list) else axis, x.type.ndim)
+
+
+def _composed_running(name: str) -> Callable[..., Any]:
+    function, body = getattr(np, name), getattr(composite, name)
+
+    def reduction(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
+        x = a if isinstance(a, Handle) else handle(a)
+        if x.type.dtype.kind in HOST_KINDS + "Mm":
+            return fallback.call(function, (a, axis, dtype, out), None, name)
+        if axis is None:
+            x, axis = TABLE["reshape"](x, shape=(x.type.size,)), 0
+        wanted = None if dtype is None else np.dtype(dtype)
+        return deliver(body(x, axis=normalise_axis(axis, x.type.ndim), dtype=wanted), out, name)
+
+    return _named_as(reduction, function, name)
+
+
+nanmax, nanmin = _composed("nanmax"), _composed("nanmin")
+nansum, nanprod, nanmean = _composed_sum("nansum"), _composed_sum("nanprod"), _composed_sum("nanmean")
+var, std, nanvar, nanstd = _spread("var"), _spread("std"), _spread("nanvar"), _spread("nanstd")
+nancumsum, nancumprod = _composed_running("nancumsum"), _composed_running("nancumprod")
+
+
 def ptp(a: Any, axis: Any = None, out: Any = None, keepdims: Any = _NO) -> Any:
     """The range of values along axes."""
-    result = TABLE["subtract"](max(a, axis, None, keepdims), min(a, axis, None, keepdims))
-    return deliver(result, out, "ptp")
+    x = handle(a)
+    return deliver(composite.ptp(x, _axes(axis, x), keepdims is not _NO and bool(keepdims)), out, "ptp")
+
+
+def count_nonzero(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
+    """The number of elements that are not zero (a lazy scalar, where NumPy gives a Python int)."""
+    x = handle(a)
+    if x.type.dtype.kind in HOST_KINDS + "Mm":
+        return fallback.call(np.count_nonzero, (a, axis), {"keepdims": keepdims}, "count_nonzero")
+    return composite.count_nonzero(x, _axes(axis, x), keepdims)
+
+
+def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = False, *, keepdims: Any = _NO) -> Any:
+    """The weighted average along axes.
+
+    Raises:
+        ZeroDivisionError: weights sum to zero (an observer, as in NumPy).
+    """
+    x = handle(a)
+    axes = _axes(axis, x)
+    keep = keepdims is not _NO and bool(keepdims)
+    found, scale = composite.average(x, axes, None if weights is None else handle(weights), keep)
+    if weights is not None and bool(any(TABLE["equal"](scale, 0.0))):
+        raise ZeroDivisionError("Weights sum to zero, can't be normalized")
+    if not returned:
+        return found
+    if scale.type.shape != found.type.shape:
+        scale = TABLE["broadcast_to"](scale, shape=found.type.shape)
+    return found, scale

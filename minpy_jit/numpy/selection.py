@@ -9,6 +9,7 @@ import numpy as np
 
 from ..trace.handle import Handle
 from ..trace.op import TABLE
+from ..trace.ops import composite
 from ..trace.ops.normalise import normalise_axis
 from ..trace.recorder import observe
 from . import fallback, indexing
@@ -17,6 +18,7 @@ from .creation import arange, zeros
 from .output import deliver
 from .shaping import atleast_1d, broadcast_to, concatenate, diagonal, flatten, handle, ravel, reshaped, transpose
 from .ufuncs import HOST_KINDS
+from .views import assign
 
 
 def _number_or_handle(a: Any) -> Any:
@@ -243,16 +245,6 @@ def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None) -> Any:
     return TABLE["searchsorted"](x, values, side=side)
 
 
-def count_nonzero(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
-    """The number of elements that are not zero."""
-    x = handle(a)
-    if x.type.dtype.kind in HOST_KINDS + "Mm":
-        return fallback.call(np.count_nonzero, (a, axis), {"keepdims": keepdims}, "count_nonzero")
-    from .reductions import sum as total
-
-    return total(TABLE["astype"](x, dtype=np.dtype(bool)), axis, np.dtype(np.intp), None, keepdims)
-
-
 # -- repeating, deleting, inserting: by positions computed on the host ------------------------------------------------------------------
 def repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
     """Each element repeated."""
@@ -277,7 +269,11 @@ def delete(arr: Any, obj: Any, axis: Any = None) -> Any:
         x, axis = ravel(x), 0
     axis = normalise_axis(axis, x.type.ndim)
     which = observe(obj, "delete") if isinstance(obj, Handle) else obj
-    return take(x, np.delete(np.arange(x.type.shape[axis]), which), axis)
+    kept = np.delete(np.arange(x.type.shape[axis]), which)
+    if isinstance(which, (slice, int, np.integer)):
+        return take(x, kept, axis)
+    # as NumPy does it: the memory order of the result is that of advanced indexing
+    return indexing.get(x, (*(slice(None),) * axis, kept))
 
 
 def insert(arr: Any, obj: Any, values: Any, axis: Any = None) -> Any:
@@ -313,17 +309,13 @@ def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> An
     """The array padded at its borders."""
     x = handle(array)
     widths = np.broadcast_to(np.asarray(observe(pad_width, "pad") if isinstance(pad_width, Handle) else pad_width), (x.type.ndim, 2))
-    if mode in ("edge", "reflect", "symmetric", "wrap") and not kwargs and x.type.size:
-        for axis, (before, after) in enumerate(widths):
-            if before or after:
-                x = take(x, np.pad(np.arange(x.type.shape[axis]), (before, after), mode), axis)
-        return x if x is not handle(array) else x.copy()
     fill = kwargs.get("constant_values", 0)
-    if mode == "constant" and set(kwargs) <= {"constant_values"} and (type(fill) in NUMBERS) and widths.dtype.kind in "iu" and widths.min() >= 0:
-        around = tuple((int(before), int(after)) for before, after in widths)
+    if widths.dtype.kind in "iu" and isinstance(mode, str) and set(kwargs) <= {"constant_values"} and type(fill) in NUMBERS:
         if type(fill) is float and x.type.dtype.kind in "iub":
             fill = TABLE["astype"](as_handle(fill), dtype=x.type.dtype)
-        return TABLE["pad"](x, fill, width=around)
+        made = composite.padded(x, tuple((int(before), int(after)) for before, after in widths), mode, fill)
+        if made is not NotImplemented:
+            return made
     return fallback.call(np.pad, (array, pad_width, mode), kwargs, "pad")
 
 
@@ -332,15 +324,7 @@ def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = 
     """Coordinate matrices from coordinate vectors."""
     if indexing not in ("xy", "ij"):
         raise ValueError("Valid values for `indexing` are 'xy' and 'ij'.")
-    n = len(xi)
-    parts = [TABLE["reshape"](x, shape=(1,) * i + (x.type.size,) + (1,) * (n - i - 1)) for i, x in enumerate(map(handle, xi))]
-    if indexing == "xy" and n > 1:
-        order = (1, 0, *range(2, n))
-        parts = [TABLE["transpose"](p, axes=order) for p in parts]
-    if sparse:
-        return parts
-    shape = np.broadcast_shapes(*[p.type.shape for p in parts])
-    made = [broadcast_to(p, shape) for p in parts]
+    made = composite.meshgrid(tuple([handle(x) for x in xi]), indexing, sparse)
     return [m.copy() for m in made] if copy else made
 
 
@@ -394,6 +378,19 @@ def putmask(a: Any, mask: Any, values: Any) -> None:
         indexing.put(a, TABLE["astype"](handle(mask), dtype=np.dtype(bool)), values)
         return
     fallback.call(np.putmask, (a, mask, values), None, "putmask")
+
+
+def put_along_axis(arr: Any, indices: Any, values: Any, axis: Any) -> None:
+    """Write values at the positions of `take_along_axis`, in place."""
+    if not isinstance(arr, Handle) or arr.type.scalar or axis is None:
+        fallback.call(np.put_along_axis, (arr, indices, values, axis), None, "put_along_axis")
+        return
+    at = handle(indices)
+    if at.type.dtype.kind not in "iu":
+        raise IndexError("`indices` must be an integer array")
+    if arr.type.ndim != at.type.ndim:
+        raise ValueError("`indices` and `arr` must have the same number of dimensions")
+    assign(arr, TABLE["put_along_axis"](arr, at, _number_or_handle(values), axis=normalise_axis(axis, arr.type.ndim)))
 
 
 def apply_along_axis(func1d: Any, axis: int, arr: Any, *args: Any, **kwargs: Any) -> Any:

@@ -80,7 +80,9 @@ def ravel(a: Any, order: str = "C") -> Any:
     c_order, f_order = type_.strides is None, is_f_contiguous(type_)
     if order == "K":
         if not c_order and not f_order:
-            return _flat_by_strides(x)
+            x, order = _by_strides(x), "C"
+            # dense memory is shown, memory with gaps copied
+            return reshaped(x, (type_.size,)) if x.type.strides is None else flatten(x)
         order = "C" if c_order else "F"
     elif order == "A":
         order = "F" if f_order and not c_order else "C"
@@ -89,11 +91,10 @@ def ravel(a: Any, order: str = "C") -> Any:
     return flatten(x, order)
 
 
-def _flat_by_strides(x: Any) -> Any:
-    """ravel(order="K") of memory with gaps or of permuted axes: elements in the order in which they lie."""
+def _by_strides(x: Any) -> Any:
+    """Axes in the order in which the elements lie in memory (order="K")."""
     strides = x.type.strides
-    axes = sorted(range(x.type.ndim), key=lambda i: -abs(strides[i]))
-    return flatten(transpose(x, axes), "C")
+    return transpose(x, tuple(sorted(range(x.type.ndim), key=lambda i: -abs(strides[i]))))
 
 
 def flatten(a: Any, order: str = "C") -> Any:
@@ -102,12 +103,12 @@ def flatten(a: Any, order: str = "C") -> Any:
     if order == "K":
         order = "C" if x.type.strides is None else "A" if is_f_contiguous(x.type) else "K"
         if order == "K":
-            return _flat_by_strides(x)
+            x, order = _by_strides(x), "C"
     if order == "A":
         order = "F" if x.type.strides is not None and is_f_contiguous(x.type) else "C"
     if order == "F":
         x = transpose(x)
-    return TABLE["reshape"](x, shape=(x.type.size,))
+    return TABLE["flatten"](x)
 
 
 def transpose(a: Any, axes: Any = None) -> Any:

@@ -10,6 +10,7 @@ import numpy as np
 from ..trace import recorder as _recorder
 from ..trace.handle import Handle
 from ..trace.op import TABLE, Op
+from ..trace.ops import index_spec
 from . import fallback
 from .array import Array, Scalar, record_mixed
 from .convert import NUMBERS, array_of, as_handle, operand
@@ -215,6 +216,13 @@ class Ufunc(metaclass=UfuncType):
 
     def at(self, a: Any, indices: Any, b: Any = None, /) -> None:
         """Unbuffered in-place operation on `a[indices]`: repeated indices count every time."""
+        if self.__name__ == "add" and isinstance(a, Handle) and not a.type.scalar and _only_integers(indices):
+            value = operand(b)
+            parts = indices if isinstance(indices, tuple) else (indices,)
+            structure, found = index_spec.classify_advanced(parts, a.type.ndim)
+            arrays = [i if isinstance(i, Handle) else array_of(np.asarray(i)) for i in found]
+            assign(a, TABLE["add_at"](a, value, *arrays, structure=structure))
+            return
         operands = () if b is None else (b,)
         fallback.call(self.numpy.at, (a, indices, *operands), None, "ufunc.at")
 
@@ -332,6 +340,15 @@ def _is_foreign(value: Any) -> bool:
         and kind is not np.ndarray
         and kind is not list
         and getattr(kind, "__array_ufunc__", None) not in (None, np.ndarray.__array_ufunc__)
+    )
+
+
+def _only_integers(indices: Any) -> bool:
+    """Whether an index holds integer arrays (and slices) only, one array at least."""
+    parts = indices if isinstance(indices, tuple) else (indices,)
+    arrays = [p for p in parts if not isinstance(p, slice)]
+    return any(np.ndim(p) for p in arrays) and all(
+        (p.type.dtype if isinstance(p, Handle) else np.asarray(p).dtype).kind in "iu" for p in arrays if p is not None and p is not Ellipsis
     )
 
 

@@ -11,9 +11,8 @@ import numpy as np
 
 from ..trace.handle import Alias, Handle, constructors
 from ..trace.op import TABLE, Op, Params
-from ..trace.recorder import WEAK_TYPES, current, infer, observe
+from ..trace.recorder import WEAK_TYPES, Segment, current, infer, observe
 from ..trace.types import ArrayType
-
 
 # (op, source type, params, how many numbers) -> type of the view; memoised: 4.5 -> 1.2 µs a view
 _view_types: dict[tuple[Any, ...], ArrayType] = {}
@@ -81,11 +80,12 @@ def assign(target: Handle, value: Handle) -> None:
 def _rebind(target: Handle, value: Handle) -> None:
     if value.type is not target.type:
         value = relayout(value, target.type)
+    segment: Segment | None
     if is_view(value):
         recorder = current()
         segment, slot, data = recorder.segment, -1, None
         if recorder.immediate is None:
-            slot = segment.use(value)
+            slot = recorder.segment.use(value)
         else:
             segment, data = None, observe(value, recorder.mode)
         pending = data is None

@@ -151,7 +151,7 @@ ROWS: tuple[Row, ...] = (
     Row("watch(x) -> x", ("watch",), _first, lambda b, x: _op("watch")(x)),
     Row("stop_gradient(x) -> x", ("stop_gradient",), _first, lambda b, x: _op("stop_gradient")(x)),
     Row("+x -> x", ("positive",), _first, lambda b, x: _op("positive")(x)),
-    Row("-(-x) -> x", ("negative",), _involution, lambda b, x: -(-x)),
+    Row("-(-x) -> x", ("negative",), _involution, lambda b, x: _op("negative")(_op("negative")(x))),
     Row("x * 1 -> x", ("multiply",), _one_right, lambda b, x: x * 1.0),
     Row("1 * x -> x", ("multiply",), _one_left, lambda b, x: 1.0 * x),
     Row("x / 1 -> x", ("divide",), _one_right, lambda b, x: x / 1.0),

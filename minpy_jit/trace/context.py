@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from types import TracebackType
+from typing import ClassVar
 
 from ..errors import ContextError
 
@@ -13,7 +14,7 @@ class Context:
     """A device: `cpu(i)` or `gpu(i)`; interned, so identity is equality. Usable as `with gpu(0): ...`."""
 
     __slots__ = ("device_id", "device_type")
-    _interned: dict[tuple[str, int], Context] = {}
+    _interned: ClassVar[dict[tuple[str, int], Context]] = {}
     device_type: str
     device_id: int
 
@@ -56,7 +57,13 @@ def gpu(device_id: int = 0) -> Context:
 
 CPU = cpu(0)
 _process_default = CPU
-_gpu_counter: Callable[[], int] = lambda: 0
+
+
+def _no_gpus() -> int:
+    return 0
+
+
+_gpu_counter: Callable[[], int] = _no_gpus
 
 
 class _Local(threading.local):

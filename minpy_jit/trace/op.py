@@ -34,6 +34,11 @@ NO_GRADIENT = _Declared("NO_GRADIENT", "the derivative is not defined here: aski
 ZERO_GRADIENT = _Declared("ZERO_GRADIENT", "the result is constant almost everywhere: the derivative is zero")
 
 
+# stands for None in a step's params: to NumPy `dtype("float64") == None` holds, so that `sum(x)` and `sum(x, dtype="float64")` would
+# be one step
+ABSENT = _Declared("None", "a parameter that is None")
+
+
 class Lowerer(Protocol):
     """What a lowering may use to emit MXNet nodes (see exec/lower.py)."""
 
@@ -71,7 +76,8 @@ class Op:
         arity: number of operands, or None for any number.
         params: names of the parameters, in the order in which a step's `params` tuple holds them.
         defaults: values of parameters that a caller may leave out.
-        infer: type rule, `infer(*operand types, **params)` -> ArrayType (a tuple of them where `outputs > 1`); raises NumPy's exception types.
+        infer: type rule, `infer(*operand types, **params)` -> ArrayType (a tuple of them where `outputs > 1`); raises NumPy's exception
+            types.
         numpy: NumPy meaning, `numpy(*arrays, **params)`; operands arrive cast to `operand_dtypes`.
         operand_dtypes: `(operand types, params by name)` -> the dtypes in which the operands take part (None: as they are).
         outputs: number of results; a step of an op with several is followed by `project` steps.
@@ -167,11 +173,12 @@ class Op:
         """The `params` tuple of a step from keyword arguments."""
         if not self.params:
             return ()
-        return tuple(given[n] if n in given else self.defaults[n] for n in self.params)
+        values = [given[n] if n in given else self.defaults[n] for n in self.params]
+        return tuple([ABSENT if v is None else v for v in values])
 
     def named(self, params: Params) -> dict[str, Any]:
         """A step's `params` by name."""
-        return dict(zip(self.params, params, strict=True))
+        return {n: None if v is ABSENT else v for n, v in zip(self.params, params, strict=True)}
 
     def __call__(self, *operands: Any, **params: Any) -> Any:
         """Emit this op: into the builder of a `Ref` operand, or, on handles, into the recorder's segment."""

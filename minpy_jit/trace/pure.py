@@ -1,7 +1,7 @@
 """`@trace(pure=True)`: after the first call with a signature, Python is skipped and the executor runs at once.
 
-The first call is recorded as any region is. What it used is remembered by where it came from (an argument, a captured array), so a later call
-reads all of it anew; arrays that it wrote to are written again.
+The first call is recorded as any region is. What it used is remembered by where it came from (an argument, a captured array), so a later
+call reads all of it anew; arrays that it wrote to are written again.
 """
 
 from __future__ import annotations
@@ -47,9 +47,18 @@ class Session:
         if not any(h is handle for h in self.written):
             self.written.append(handle)
 
-    def drawn(self, again: Callable[[], Any], results: list[Handle]) -> None:
-        """Told by the random module: `results` were drawn, and `again()` draws anew."""
-        self.redo.append((again, results))
+    def drawn(self, again: Callable[[], Any], result: Any) -> None:
+        """Told by the random module: `result` was drawn, and `again()` draws anew.
+
+        Raises:
+            TraceError: a Python number was drawn, which would be frozen.
+        """
+        if not isinstance(result, Handle):
+            raise TraceError(
+                f"[trace] {self.name!r} is traced with pure=True, but a Python number is drawn inside it ({user_line()}); "
+                "draw an array (size=...)"
+            )
+        self.redo.append((again, [result]))
 
     def host_call(self, name: str) -> None:
         """Told by the fallback layer that a function is about to run in NumPy.

@@ -257,13 +257,15 @@ class _Unrecorded(Segment):
 
 def infer(op: Op, types: Sequence[ArrayType], params: Params) -> Any:
     """The op's type rule, with `[op]` before the message of its errors, and one context for all operands."""
+    if op is PROJECT:
+        return op.infer(types[0], params[0])
     contexts = {t.context for t in types if t.weak is None}
     if len(contexts) > 1:
         raise ContextError(
             f"[{op.name}] operands live on different contexts: {', '.join(sorted(map(repr, contexts)))}; copy with x.as_in_context(ctx)"
         )
     try:
-        result = op.infer(types[0], params[0]) if op is PROJECT else op.infer(*types, **op.named(params))
+        result = op.infer(*types, **op.named(params))
     except (ValueError, TypeError, IndexError, OverflowError) as error:
         raise with_op(error, op.name) from None
     return result
@@ -399,9 +401,7 @@ class Recorder:
             return self.hand_out(segment, step)
         if self.immediate is not None:
             self.compute(segment, step)
-        return tuple(
-            self.hand_out(segment, segment.advance(PROJECT, (step.index,), (k,), None, (step.type,))) for k in range(op.outputs)
-        )
+        return tuple(self.hand_out(segment, segment.advance(PROJECT, (step.index,), (k,), None, (step.type,))) for k in range(op.outputs))
 
     def hand_out(self, segment: Segment, step: Step) -> Handle:
         """A handle on a step of the open segment."""
@@ -491,8 +491,8 @@ class Recorder:
         """Run one segment (and the sealed ones that it needs); may be called from another thread."""
         if self.session is not None:
             raise TraceError(
-                f"[trace] {self.session.name!r} is traced with pure=True, but a value is observed inside it ({cause}, {locate(call_site())}); "
-                "drop pure=True, or return the value"
+                f"[trace] {self.session.name!r} is traced with pure=True, but a value is observed inside it "
+                f"({cause}, {locate(call_site())}); drop pure=True, or return the value"
             )
         with run_lock:
             if self.segment is segment:
@@ -522,13 +522,7 @@ class Recorder:
             if config.flush_log:
                 self._log(cause, segment, 0, None, perf_counter() - started)
             return
-        values = []
-        for value in segment.inputs:
-            if isinstance(value, Handle):
-                observe(value, cause)
-                value = value.data
-            values.append(value)
-        segment.inputs = values
+        segment.inputs = [known(value, cause) for value in segment.inputs]
         try:
             with run_lock:
                 outcome = _executor(segment.cursor, tuple(sorted(needed)), segment.inputs, segment.scalars)
@@ -596,6 +590,11 @@ def check_numbers(step: Step, operands: Iterable[Any]) -> None:
             if step.op.scalar_error is not None:
                 raise step.op.scalar_error(value, high)
             raise OverflowError(f"[{step.op.name}] Python integer {value} out of bounds for {integer_name(high)}")
+
+
+def known(value: Any, cause: str) -> np.ndarray:
+    """An input's host array; one that was pending in an earlier segment is there by now, or is run."""
+    return observe(value, cause) if isinstance(value, Handle) else value
 
 
 def pending_twin(handle: Handle) -> Handle:

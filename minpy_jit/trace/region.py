@@ -26,7 +26,7 @@ class Region:
     def __init__(self, function: Callable[..., Any] | None, name: str | None = None) -> None:
         self.function = function
         self.key: Any = getattr(function, "__code__", None) or function
-        self.name = name or getattr(function, "__qualname__", "trace")
+        self.name: str = name or str(getattr(function, "__qualname__", "trace"))
         self.counts: Counter[str] = Counter()
         self._entered: list[bool] = []
         if function is not None:
@@ -91,8 +91,8 @@ def trace(function: Callable[..., Any] | None = None, *, pure: bool = False, nam
     """Record and flush a function, or a `with` block, as a unit.
 
     Args:
-        function: what to decorate: a function, method, lambda or closure. Without it, a decorator with these options, which is also a context
-            manager (`with minpy_jit.trace():`).
+        function: what to decorate: a function, method, lambda or closure. Without it, a decorator with these options, which is also a
+            context manager (`with minpy_jit.trace():`).
         pure: a promise that the function depends on nothing but its arguments and the arrays that it captures: after the first call with a
             signature (array types, structure, other values) Python is skipped and the executor runs at once. Observing a value inside
             raises TraceError at the first call.
@@ -119,5 +119,5 @@ class _Options(Region):
         self.kind = kind
         self.key = None
 
-    def __call__(self, function: Callable[..., Any]) -> Any:  # type: ignore[override]
+    def __call__(self, function: Callable[..., Any]) -> Any:
         return self.kind(function, None if self.name == "trace" else self.name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from dataclasses import dataclass
 from types import CodeType
 
@@ -53,7 +53,7 @@ class Stats:
         self.counts: Counter[str] = Counter()
         self.flush_causes: Counter[str] = Counter()
         self.fallbacks: dict[tuple[str, str], list[float]] = {}
-        self.seconds: Counter[str] = Counter()
+        self.seconds: defaultdict[str, float] = defaultdict(float)
         self.log: deque[FlushRecord] = deque(maxlen=config.flush_log)
 
 

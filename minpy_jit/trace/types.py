@@ -178,12 +178,13 @@ def elementwise_strides(types: Sequence[ArrayType], shape: Shape, dtype: np.dtyp
                     break
         if insert_at != i:
             order.insert(insert_at, order.pop(i))
-    strides = [0] * ndim
+    result = [0] * ndim
     step = dtype.itemsize
     for axis in order:
-        strides[axis] = step
+        result[axis] = step
         step *= max(shape[axis], 1)
-    return tuple(strides)
+    return tuple(result)
+
 
 def integer_name(high: int) -> str:
     """Name of the integer dtype whose largest value this is (a comparison's result type does not tell)."""

@@ -10,9 +10,23 @@ from typing import Any
 import numpy as np
 
 from ..op import TABLE, Op
-from . import cast, composite, creation, elementwise, indexing, reduction, shape, sorting, special
+from . import cast, composite, creation, elementwise, index_spec, indexing, linalg, reduction, shape, sorting, special
 
-__all__ = ["ALIASES", "cast", "composite", "creation", "elementwise", "op", "reduction", "shape", "sorting", "special"]
+__all__ = [
+    "ALIASES",
+    "cast",
+    "composite",
+    "creation",
+    "elementwise",
+    "index_spec",
+    "indexing",
+    "linalg",
+    "op",
+    "reduction",
+    "shape",
+    "sorting",
+    "special",
+]
 
 ALIASES: dict[str, str] = {
     name: value.__name__ for name, value in vars(np).items() if isinstance(value, np.ufunc) and value.__name__ != name

@@ -85,6 +85,7 @@ def _lower_full(low: Any, xs: list[Any], types: Types, result: ArrayType, shape:
 
 full = define(
     "full",
+    fill=True,
     family="creation",
     arity=1,
     params=("shape", "dtype", "context"),

@@ -99,7 +99,8 @@ def _parse_parts(parts: tuple[Any, ...], shape: Shape) -> Parsed | None:
             consumed += 1
         elif part is Ellipsis:
             if ellipsis:
-                return _only_if_advanced(parts, "an index can only have a single ellipsis ('...')")
+                _refuse_basic(parts, "an index can only have a single ellipsis ('...')")
+                return None
             ellipsis = True
         elif part is not None:
             if isinstance(part, _ARRAYS):
@@ -107,7 +108,8 @@ def _parse_parts(parts: tuple[Any, ...], shape: Shape) -> Parsed | None:
             try:
                 part = operator.index(part)
             except TypeError:
-                return _only_if_advanced(parts, _INVALID)
+                _refuse_basic(parts, _INVALID)
+                return None
             consumed += 1
         items.append(part)
     ndim = len(shape)
@@ -152,8 +154,8 @@ def _parse_parts(parts: tuple[Any, ...], shape: Shape) -> Parsed | None:
     return _make(Parsed, (tuple(spec), tuple(numbers), scalar))
 
 
-def _only_if_advanced(parts: tuple[Any, ...], message: str) -> None:
-    """A key that is wrong as a basic one is left to `classify_advanced` if it holds an array."""
+def _refuse_basic(parts: tuple[Any, ...], message: str) -> None:
+    """Raise for a wrong key, unless it holds an array: then `classify_advanced` does."""
     if not any(isinstance(part, _ARRAYS) for part in parts):
         raise IndexError(message)
 

@@ -94,6 +94,7 @@ def _infer_reshape(x: ArrayType, shape: Shape) -> ArrayType:
 
 reshape: Op = define(
     "reshape",
+    fill=True,
     family="shape",
     arity=1,
     params=("shape",),
@@ -154,6 +155,7 @@ def inverse_permutation(axes: tuple[int, ...]) -> tuple[int, ...]:
 
 transpose: Op = define(
     "transpose",
+    fill=True,
     family="shape",
     arity=1,
     params=("axes",),
@@ -207,6 +209,7 @@ def _broadcast_rule(g: Ref, ans: Ref, x: Ref, shape: Shape) -> Ref:
 
 broadcast_to = define(
     "broadcast_to",
+    fill=True,
     family="shape",
     arity=1,
     params=("shape",),

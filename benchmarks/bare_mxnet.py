@@ -11,7 +11,7 @@ from time import perf_counter
 
 import numpy
 
-numpy.bool = numpy.bool_  # mxnet 1.9.1 asks for it, NumPy 1.24 removed it
+numpy.bool = numpy.bool_  # type: ignore[attr-defined] # mxnet 1.9.1 asks for it, NumPy 1.24 removed it
 import mxnet as mx  # noqa: E402
 
 

@@ -56,7 +56,7 @@ def run(quick: bool) -> list[str]:
         first_call("eager", a[:1], b[:1])
         first = {mode: first_call(mode, a, b) for mode in ("eager", "lazy")}
         with ExitStack() as stack:
-            contestants = {
+            contestants: dict[str, Block] = {
                 "NumPy": block(lambda a=a, b=b: work(numpy, a, b)),  # type: ignore[misc]
                 "mx.nd": stack.enter_context(bare("mixed", size, TURNS)),
                 "eager": ours("eager"),

@@ -1,7 +1,7 @@
 """Memory: a loop that observes nothing stays flat; a chain of 10^6 steps is recorded, run and dropped without recursion.
 
-10^6 turns of `y = y * 0.5 + x` on 16×16 float32 with nothing observed, at the default limits: growth of the process's memory and bytes held by caches.
-Then, with the limits raised, a chain of 10^6 steps that is flushed at once, and another that is dropped without being flushed.
+10^6 turns of `y = y * 0.5 + x` on 16×16 float32 with nothing observed, at the default limits: growth of the process's memory and bytes held
+by caches. Then, with the limits raised, a chain of 10^6 steps that is flushed at once, and another that is dropped without being run.
 """
 
 from __future__ import annotations

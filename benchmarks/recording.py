@@ -1,8 +1,8 @@
 """Recording: what one small operation costs in a plain script before anything runs, against NumPy's own time for it.
 
-16×16 float32. An operation is recorded (replayed: the same steps were recorded before) in chunks that are flushed outside the timing. The bound: at
-most 2.5 times NumPy for an addition. Then a chain of 100 additions, observed at its end, against bare `mx.nd` (default engine, a process of its
-own): at most 1/7.
+16×16 float32. An operation is recorded (replayed: the same steps were recorded before) in chunks that are flushed outside the timing. The
+bound: at most 2.5 times NumPy for an addition. Then a chain of 100 additions, observed at its end, against bare `mx.nd` (default engine, a
+process of its own): at most 1/7.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy
 import minpy_jit
 import minpy_jit.numpy as np
 
-from .timing import Block, bare, block, console, interleaved, main, settled, table
+from .timing import Block, bare, block, console, interleaved, main, relative, settled, table
 
 # operations in a chunk: below max_steps, so that no flush falls into the timing
 CHUNK = 100
@@ -52,7 +52,7 @@ def _scalar(x: Any, y: Any) -> None:
 
 def _negative(x: Any, y: Any) -> None:
     for _ in range(CHUNK // 10):
-        -x, -x, -x, -x, -x, -x, -x, -x, -x, -x
+        -x, -x, -x, -x, -x, -x, -x, -x, -x, -x  # noqa: B018 - what it costs is the question
 
 
 def _function(namespace: Any) -> Operation:
@@ -135,7 +135,10 @@ def chain(blocks: int, calls: int) -> list[str]:
     console().print(table(f"a chain of {CHUNK} additions, 16×16 float32, observed at the end", ("", "time", "/ mx.nd"), rows))
     lazily()
     log = minpy_jit.flush_log()[-1]
-    print(f"   flush log: {log}")
+    print(
+        f"   flush log: {log.cause} at {relative(log.where)}: {log.steps} steps, {log.live} live, run by {log.executor}, "
+        f"{log.nodes} MXNet node(s), {log.host_steps} step(s) in NumPy"
+    )
     ratio = times["minpy_jit, lazy"].median / base
     unmet = []
     if log.executor != "mxnet" or log.nodes < 1:

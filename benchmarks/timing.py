@@ -11,10 +11,24 @@ from pathlib import Path
 
 import minpy_jit
 from minpy_jit.cli.process import Contestant, plain_mxnet
-from minpy_jit.cli.show import console, duration, table
+from minpy_jit.cli.show import console, duration, relative, table
 from minpy_jit.cli.timing import Block, Timing, block, interleaved
 
-__all__ = ["Block", "Contestant", "Timing", "bare", "block", "console", "counts", "duration", "interleaved", "main", "settled", "table"]
+__all__ = [
+    "Block",
+    "Contestant",
+    "Timing",
+    "bare",
+    "block",
+    "console",
+    "counts",
+    "duration",
+    "interleaved",
+    "main",
+    "relative",
+    "settled",
+    "table",
+]
 
 # what the counters of a run are compared by
 COUNTERS = ("compiles", "flushes", "executor_runs", "reference_runs", "host_steps", "fallbacks", "steps", "mxnet_nodes")

@@ -1,8 +1,8 @@
 """A training step: what one iteration costs, and that nothing is built anew after the second.
 
-A 64-128-10 network, batch 32, float32: forward, loss, gradient, momentum update in place, the loss read at each step. Counts first: per iteration one
-flush and one executor run, no host step, no fallback, no compile; also with minibatches by slice, 10,000 learning rates, a schedule, Adam's counter.
-Then times.
+A 64-128-10 network, batch 32, float32: forward, loss, gradient, momentum update in place, the loss read at each step. Counts first: per
+iteration one flush and one executor run, no host step, no fallback, no compile; also with minibatches by slice, 10,000 learning rates, a
+schedule, Adam's counter. Then times.
 """
 
 from __future__ import annotations

@@ -78,6 +78,8 @@ def with_op(error: Exception, op: str) -> Exception:
     if text.startswith("["):
         return error
     kind = type(error)
+    if kind.__name__ == "LinAlgError":
+        return kind(f"[{op}] {text}")
     plain = (ValueError, TypeError, IndexError, OverflowError, ZeroDivisionError, FloatingPointError)
     if kind not in plain:
         kind = next((p for p in plain if isinstance(error, p)), RuntimeError)

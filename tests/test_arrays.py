@@ -33,13 +33,10 @@ def flushes() -> int:
     return stats.counts["flushes"]
 
 
-# -- operators × dtypes ------------------------------------------------------------------------------------------------------------------
+# -- operators × dtypes ------------------------------------------------------------------------------------------------------------
 DTYPES = ("bool", "int8", "uint8", "int32", "int64", "uint16", "uint64", "float16", "float32", "float64", "complex64", "complex128")
-BINARY = {
-    name: getattr(operator, name)
-    for name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and_", "or_", "xor", "lshift", "rshift")
-    + ("lt", "le", "gt", "ge", "eq", "ne")
-}
+_NAMES = "add sub mul truediv floordiv mod pow and_ or_ xor lshift rshift lt le gt ge eq ne"
+BINARY = {name: getattr(operator, name) for name in _NAMES.split(" ")}
 UNARY = {"neg": operator.neg, "pos": operator.pos, "abs": abs, "invert": operator.invert}
 NUMBERS = (True, 2, 2.5, 1.5 + 1j)
 
@@ -48,11 +45,11 @@ def values(dtype: str) -> numpy.ndarray:
     return numpy.array([[1, 2, 3], [0, 1, 2]]).astype(dtype)
 
 
-def outcome(run: Callable[[], Any]) -> tuple[str, Any]:
+def outcome(run: Callable[..., Any], *operands: Any) -> tuple[str, Any]:
     """("value", array) or ("error", exception type)."""
     try:
         with numpy.errstate(all="ignore"):
-            result = run()
+            result = run(*operands)
             return "value", numpy.asarray(result)
     except (TypeError, ValueError, OverflowError) as error:
         plain = next(c for c in type(error).__mro__ if c in (TypeError, ValueError, OverflowError))
@@ -78,7 +75,7 @@ def test_operators_of_every_dtype_pair(name: str) -> None:
     function = BINARY[name]
     for left, right in itertools.product(DTYPES, DTYPES):
         x, y = values(left), values(right)[1:] + numpy.asarray(1, right)
-        compare(outcome(lambda: function(mnp.array(x), mnp.array(y))), outcome(lambda: function(x, y)))
+        compare(outcome(function, mnp.array(x), mnp.array(y)), outcome(function, x, y))
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
@@ -87,15 +84,15 @@ def test_operators_with_python_numbers(name: str) -> None:
     function = BINARY[name]
     for dtype, number in itertools.product(DTYPES, NUMBERS):
         x = values(dtype)
-        compare(outcome(lambda: function(mnp.array(x), number)), outcome(lambda: function(x, number)))
-        compare(outcome(lambda: function(number, mnp.array(x))), outcome(lambda: function(number, x)))
+        compare(outcome(function, mnp.array(x), number), outcome(function, x, number))
+        compare(outcome(function, number, mnp.array(x)), outcome(function, number, x))
 
 
 @pytest.mark.parametrize("name", UNARY)
 def test_unary_operators(name: str) -> None:
     for dtype in DTYPES:
         x = values(dtype)
-        compare(outcome(lambda: UNARY[name](mnp.array(x))), outcome(lambda: UNARY[name](x)))
+        compare(outcome(UNARY[name], mnp.array(x)), outcome(UNARY[name], x))
 
 
 INPLACE = ("iadd", "isub", "imul", "itruediv", "ifloordiv", "imod", "ipow", "iand", "ior", "ixor", "ilshift", "irshift")
@@ -105,17 +102,15 @@ INPLACE = ("iadd", "isub", "imul", "itruediv", "ifloordiv", "imod", "ipow", "ian
 @pytest.mark.parametrize("name", INPLACE)
 def test_inplace_operators(name: str) -> None:
     function = getattr(operator, name)
-    for dtype, other in itertools.product(("bool", "uint8", "int64", "float32", "float64"), ("int8", "int64", "float32", "float64", 2, 2.5)):
+    for dtype, other in itertools.product(
+        ("bool", "uint8", "int64", "float32", "float64"), ("int8", "int64", "float32", "float64", 2, 2.5)
+    ):
         theirs = values(dtype)
         ours = alias = mnp.array(theirs)
         right = other if not isinstance(other, str) else values(other)[1:] + numpy.asarray(1, other)
         mine = right if not isinstance(right, numpy.ndarray) else mnp.array(right)
 
-        def run(x: Any, y: Any) -> Any:
-            x = function(x, y)
-            return x
-
-        compare(outcome(lambda: run(ours, mine)), outcome(lambda: run(theirs, right)))  # noqa: B023
+        compare(outcome(function, ours, mine), outcome(function, theirs, right))
         compare(("value", alias.asnumpy()), ("value", theirs))
 
 
@@ -140,7 +135,7 @@ def test_errors_leave_nothing_half_recorded() -> None:
     numpy.testing.assert_array_equal((y * 2).asnumpy(), numpy.full((2, 3), 4.0))
 
 
-# -- identity and aliasing -----------------------------------------------------------------------------------------------------------------
+# -- identity and aliasing -----------------------------------------------------------------------------------------------------------
 def flush() -> None:
     recorder.current().flush("test")
 
@@ -384,7 +379,7 @@ def test_read_only_views() -> None:
             view[0] = 1.0
 
 
-# -- scalars ---------------------------------------------------------------------------------------------------------------------------------
+# -- scalars ---------------------------------------------------------------------------------------------------------------------------
 def test_scalars_are_numbers() -> None:
     s = mnp.arange(4.0).sum()
     assert type(s) is Scalar and hash(s) == hash(6.0) and {6.0: "six"}[s] == "six"
@@ -408,7 +403,7 @@ def test_zero_dimensional_arrays_are_arrays() -> None:
         hash(z)
 
 
-# -- observers -------------------------------------------------------------------------------------------------------------------------------
+# -- observers -------------------------------------------------------------------------------------------------------------------------
 OBSERVERS: dict[str, Callable[[Any, Any], Any]] = {
     "print": lambda x, s: print(x, file=io.StringIO()),
     "repr": lambda x, s: repr(x),
@@ -433,7 +428,7 @@ OBSERVERS: dict[str, Callable[[Any, Any], Any]] = {
     "dlpack": lambda x, s: numpy.from_dlpack(x),
     "pickle": lambda x, s: pickle.dumps(x),
     "save": lambda x, s: mnp.save(io.BytesIO(), x),
-    "sorted": lambda x, s: sorted(list(x)),
+    "sorted": lambda x, s: sorted(x),
     "mask": lambda x, s: x[x > 1],
     "nonzero": lambda x, s: mnp.nonzero(x),
     "unique": lambda x, s: mnp.unique(x),
@@ -453,7 +448,7 @@ NOT_OBSERVERS: dict[str, Callable[[Any, Any], Any]] = {
     "writing": lambda x, s: operator.setitem(x, 0, 5.0),
     "mask write": lambda x, s: operator.setitem(x, x > 1, 5.0),
     "in place": lambda x, s: operator.iadd(x, 1),
-    "reductions": lambda x, s: (x.sum(), x.mean(), x.std(), x.max(), mnp.argmax(x), mnp.median, mnp.linalg.norm(x)),
+    "reductions": lambda x, s: (x.sum(), x.mean(), x.std(), x.max(), mnp.argmax(x), mnp.linalg.norm(x)),
     "joining": lambda x, s: mnp.concatenate([x, mnp.stack([s, s])]),
     "nested": lambda x, s: mnp.array([s, s * 2]),
     "queries": lambda x, s: (mnp.result_type(x, s), mnp.can_cast(x, "f4"), mnp.shares_memory(x, x[1:]), mnp.ndim(x), mnp.iscomplexobj(x)),
@@ -501,7 +496,7 @@ def test_a_value_is_computed_once() -> None:
     assert flushes() == before
 
 
-# -- mixing ------------------------------------------------------------------------------------------------------------------------------------
+# -- mixing ------------------------------------------------------------------------------------------------------------------------------
 def test_numpy_functions_give_our_arrays() -> None:
     x, theirs = mnp.arange(3.0), numpy.ones(3)
     assert type(numpy.sin(x)) is Array and type(numpy.sum(x)) is Scalar

@@ -23,7 +23,14 @@ def start(*arguments: str | Path, cwd: Path, **settings: str) -> subprocess.Comp
     """Run python as a user's shell would."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), **settings}
     return subprocess.run(
-        [sys.executable, *map(str, arguments)], cwd=cwd, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, *map(str, arguments)],
+        cwd=cwd,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
 
 
@@ -411,7 +418,8 @@ def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(2.0, "2 s"), (0.9999, "1000 ms"), (0.0123, "12.3 ms"), (4.56e-6, "4.56 µs"), (3e-9, "3 ns"), (12345.0, "12345 s")]
+    ("seconds", "text"),
+    [(2.0, "2 s"), (0.9999, "1000 ms"), (0.0123, "12.3 ms"), (4.56e-6, "4.56 µs"), (3e-9, "3 ns"), (12345.0, "12345 s")],
 )
 def test_durations(seconds: float, text: str) -> None:
     assert show.duration(seconds) == text

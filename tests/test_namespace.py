@@ -1,4 +1,4 @@
-"""Every name of NumPy is there, and what it computes is what NumPy computes: value, dtype, shape, strides, scalar or array, view or copy."""
+"""Every name of NumPy is there and does what NumPy does: value, dtype, shape, strides, scalar or array, view or copy."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 import minpy_jit.numpy as mnp
 from minpy_jit.numpy import namespace
 from minpy_jit.numpy.array import Array, Scalar
+from minpy_jit.trace import recorder
 from minpy_jit.trace.handle import Handle
 
 
@@ -17,7 +18,7 @@ def public(module: Any) -> list[str]:
     return [name for name in dir(module) if not name.startswith("_")]
 
 
-# -- names ---------------------------------------------------------------------------------------------------------------------------------
+# -- names ---------------------------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("module", ["", "linalg", "fft", "random"])
 def test_every_public_name_is_there(module: str) -> None:
     theirs = getattr(numpy, module) if module else numpy
@@ -70,7 +71,7 @@ def test_ufuncs_are_ufuncs() -> None:
     assert mnp.abs is mnp.absolute and mnp.true_divide is mnp.divide
 
 
-# -- one table of calls ----------------------------------------------------------------------------------------------------------------------
+# -- one table of calls ----------------------------------------------------------------------------------------------------------------
 CALLS = """
 np.add(x, y)
 np.add(x, 1)
@@ -174,7 +175,18 @@ np.cumprod(x, axis=0)
 np.ptp(x)
 np.ptp(x, axis=1)
 np.median(x)
+np.median(x, axis=1)
+np.median(w, axis=(0, 2), keepdims=True)
+np.median(i, axis=0)
+np.median(f)
+np.median(n, axis=1)
 np.percentile(x, 30)
+np.percentile(i, [25, 75], axis=1)
+np.percentile(n, 50, axis=0)
+np.quantile(x, 0.3, axis=(0, 1), keepdims=True)
+np.quantile(x, [[0.0, 1.0]], axis=0)
+np.quantile(x, 0.4, method='nearest')
+np.quantile(f, 0.4)
 np.quantile(x, [0.1, 0.5], axis=1)
 np.average(x)
 np.average(x, axis=1, weights=[1, 2, 3, 4])
@@ -704,7 +716,7 @@ def operands(np: Any) -> dict[str, Any]:
 def check_same(ours: Any, theirs: Any) -> None:
     """Equal value, dtype, shape, strides and kind; last digits of floats may differ."""
     if isinstance(theirs, (list, tuple)):
-        assert len(ours) == len(theirs) and isinstance(ours, type(theirs)) or type(ours).__name__ == type(theirs).__name__
+        assert (len(ours) == len(theirs) and isinstance(ours, type(theirs))) or type(ours).__name__ == type(theirs).__name__
         for o, t in zip(ours, theirs, strict=True):
             check_same(o, t)
         return
@@ -742,3 +754,16 @@ def test_call_is_numpys(call: str) -> None:
     for name in ("x", "t", "v"):
         if isinstance(theirs, numpy.ndarray) and " view" not in call and ".view(np." not in call and "sliding" not in call:
             assert mnp.shares_memory(ours, ours_given[name]) == numpy.shares_memory(theirs, theirs_given[name]), f"view of {name} or copy"
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning", "ignore::DeprecationWarning", "ignore::numpy.ComplexWarning")
+@pytest.mark.parametrize("mode", ["eager", "numpy"])
+def test_every_call_in_the_immediate_modes(mode: str) -> None:
+    active = recorder.current()
+    before = active.mode
+    active.set_mode(mode)
+    try:
+        for call in CALLS:
+            check_same(eval(call, {"np": mnp, **operands(mnp)}), eval(call, {"np": numpy, **operands(numpy)}))
+    finally:
+        active.set_mode(before)

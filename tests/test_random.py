@@ -63,7 +63,9 @@ def test_global_stream(call: str) -> None:
         check(o, t)
 
 
-@pytest.mark.parametrize("call", ["random(3)", "normal(size=2)", "integers(10, size=3)", "integers(3)", "choice(5, 2)", "permutation(4)", "random()"])
+@pytest.mark.parametrize(
+    "call", ["random(3)", "normal(size=2)", "integers(10, size=3)", "integers(3)", "choice(5, 2)", "permutation(4)", "random()"]
+)
 def test_generator_stream(call: str) -> None:
     theirs, ours = numpy.random.default_rng(3), mnp.random.default_rng(3)
     for _ in range(2):

@@ -10,7 +10,10 @@ inside = np.zeros((height, width), dtype=int)
 
 for _ in range(turns):
     bounded = real * real + imaginary * imaginary < 4.0
-    real, imaginary = np.where(bounded, real * real - imaginary * imaginary + x, real), np.where(bounded, 2 * real * imaginary + y, imaginary)
+    real, imaginary = (
+        np.where(bounded, real * real - imaginary * imaginary + x, real),
+        np.where(bounded, 2 * real * imaginary + y, imaginary),
+    )
     inside += bounded
 
 shades = " .:-=+*#%@"

@@ -9,19 +9,22 @@ from typing import Any
 
 import numpy as np
 
+from ..numpy.array import Array
 from ..numpy.convert import NUMBERS, array_of, default_dtype, host, operand
 from ..trace.handle import Handle
 from ..trace.op import TABLE
 from ..trace.pytree import Structure, flatten, tree_map
 from ..trace.recorder import Segment, current
 from .pullback import differentiable
-from .tape import Tape, zeros_like
+from .tape import Tape, Target, zeros_of
 
 Argnum = int | Sequence[int]
 
 
 def _variable(leaf: Any, name: str, argnum: int) -> Handle | None:
     """A leaf as something to differentiate by: floats as they are, integers and Python numbers as floats, the rest not at all."""
+    if type(leaf) is Array and leaf.type.dtype.kind == "f":
+        return leaf
     if leaf is None or isinstance(leaf, (str, bytes)) or callable(leaf):
         return None
     value = operand(leaf)
@@ -47,7 +50,7 @@ class _Forward:
         recorder = current()
         self.tape = Tape(recorder)
         self.structures: list[Structure] = []
-        self.leaves: list[list[Handle | None]] = []
+        self.targets: list[list[Target | None]] = []
         arguments = list(args)
         recorder.tapes.append(self.tape)
         if recorder.immediate is not None and len(recorder.tapes) == 1:
@@ -59,12 +62,11 @@ class _Forward:
                     raise TypeError(f"[{name}] argnum {argnum}, but the function was called with {len(args)} positional arguments")
                 leaves, structure = flatten(arguments[argnum])
                 variables = [_variable(leaf, name, argnum) for leaf in leaves]
-                watched = [None if v is None else self.tape.watch(v) for v in variables]
+                watched = [(leaf, None) if v is None else self.tape.watch(v) for leaf, v in zip(leaves, variables, strict=True)]
                 self.structures.append(structure)
-                self.leaves.append(watched)
+                self.targets.append([target for _, target in watched])
                 # the function gets handles of its own: what it writes to its arguments stays inside
-                inside = [leaf if w is None else w.__copy__() for leaf, w in zip(leaves, watched, strict=True)]  # type: ignore[attr-defined]
-                arguments[argnum] = structure.build(inside)
+                arguments[argnum] = structure.build([inside for inside, _ in watched])
             self.result = f(*arguments, **kwargs)
         finally:
             recorder.tapes.remove(self.tape)
@@ -78,11 +80,11 @@ class _Forward:
         if recorder.immediate is not None and type(recorder.segment) is not Segment:
             recorder.segment = Segment(recorder, recorder.immediate_root)
             recorder.segment.limit = -1
-        flat = [w for leaves in self.leaves for w in leaves if w is not None]
+        flat = [t for targets in self.targets for t in targets if t is not None]
         gradients = iter(self.tape.backward(seeds, flat))
         found = [
-            structure.build([None if w is None else next(gradients) for w in leaves])
-            for structure, leaves in zip(self.structures, self.leaves, strict=True)
+            structure.build([None if t is None else next(gradients) for t in targets])
+            for structure, targets in zip(self.structures, self.targets, strict=True)
         ]
         if recorder.immediate is not None and not recorder.tapes:
             recorder.fresh()
@@ -217,7 +219,7 @@ def jvp(f: Callable[..., Any], args: Sequence[Any], tangents: Sequence[Any]) -> 
         raise TypeError("[jvp] the tangents' structure differs from the arguments'")
     value = f(*args)
     outputs, shape = flatten(value)
-    dummies = [zeros_like(o) for o in outputs]
+    dummies = [zeros_of(o.type) for o in outputs]
 
     def linear(*cotangents: Handle) -> Any:
         pulled = vjp(f, *args)[1](shape.build(cotangents))

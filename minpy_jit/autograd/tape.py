@@ -8,7 +8,7 @@ of their own.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,8 +16,11 @@ from ..trace.handle import Handle, clone, constructors
 from ..trace.op import TABLE, Ref
 from ..trace.recorder import Recorder, Segment, pending_twin
 from ..trace.step import INPUT, PROJECT, Step
+from ..trace.types import ArrayType
 from .pullback import SegmentBuilder, UsageBuilder, active_slots, apply_rules, differentiable
 
+_WATCH = TABLE["watch"]
+_new = object.__new__
 # a value's place: (identity of its segment, slot)
 Place = tuple[int, int]
 
@@ -67,6 +70,14 @@ class Opaque:
         self.types: list[Any] = []
 
 
+class Target(NamedTuple):
+    """An argument to differentiate by: where its value was made, and what its gradient looks like."""
+
+    place: Place
+    type: ArrayType
+    cls: type[Handle]
+
+
 class Tape:
     """One differentiation in progress; active between `watch` and the end of the forward function."""
 
@@ -77,8 +88,6 @@ class Tape:
         self.tracked: dict[int, tuple[np.ndarray, Place]] = {}
         # segments stay alive while places name them
         self.segments: dict[int, Segment] = {}
-        # where each argument was made, by its handle's identity
-        self.places: dict[int, Place] = {}
         self.closed = False
 
     def close(self) -> None:
@@ -109,11 +118,12 @@ class Tape:
     def _seen(self, segment: Segment) -> bool:
         return id(segment) in self.segments
 
-    def watch(self, value: Handle) -> Handle:
-        """A handle on the value under a new identity: what the function gets as its argument."""
-        self.recorder.segment.use(value)
+    def watch(self, value: Handle) -> tuple[Handle, Target]:
+        """A handle on the value under a new identity (what the function gets as its argument), and the place to differentiate by."""
+        recorder = self.recorder
+        recorder.segment.use(value)
         opened = self.open_range()
-        watched = TABLE["watch"](value)
+        watched: Handle = recorder.record(_WATCH, (value,), ())
         if watched.segment is not opened.segment:
             # the segment was cut at this very step
             opened = self.open_range()
@@ -122,8 +132,7 @@ class Tape:
             opened.segment.values[watched.index] = watched.data
             self.tracked[id(watched.data)] = (watched.data, (id(opened.segment), watched.index))
         opened.entries.add(watched.index)
-        self.places[id(watched)] = (id(opened.segment), watched.index)
-        return watched
+        return watched, Target((id(opened.segment), watched.index), watched.type, type(watched))
 
     def watches(self, data: np.ndarray) -> bool:
         """Whether a gradient may flow to this materialised value."""
@@ -290,14 +299,13 @@ class Tape:
         return place
 
     # -- backward --------------------------------------------------------------------------------------------------------------------
-    def backward(self, seeds: Sequence[tuple[Handle, Handle | None]], targets: Sequence[Handle]) -> list[Handle]:
-        """Gradients at `targets` (handles made by `watch`) of the sum of <result, cotangent>; a cotangent of None means ones."""
+    def backward(self, seeds: Sequence[tuple[Handle, Handle | None]], targets: Sequence[Target]) -> list[Handle]:
+        """Gradients at `targets` of the sum of <result, cotangent>; a cotangent of None means ones."""
         if self.portions and isinstance(self.portions[-1], Range):
             self.portions[-1].close()
         if self._is_simple(seeds, targets):
-            return self._jump(self.portions[0], [h.index for h, _ in seeds], [t.index for t in targets], targets)  # type: ignore[arg-type]
+            return self._jump(self.portions[0], [h.index for h, _ in seeds], [t.place[1] for t in targets], targets)  # type: ignore[arg-type]
         places = [(self.place_of(h), g) for h, g in seeds]
-        goals = [self.places.get(id(t)) for t in targets]
         cotangents: dict[Place, Handle] = {}
         for (place, g), (result, _) in zip(places, seeds, strict=True):
             if place is None:
@@ -310,17 +318,14 @@ class Tape:
                 self._pull_range(portion, cotangents)
             else:
                 self._pull_opaque(portion, cotangents)
-        return [
-            zeros_like(target) if place is None or place not in cotangents else cotangents[place]
-            for place, target in zip(goals, targets, strict=True)
-        ]
+        return [cotangents[t.place] if t.place in cotangents else zeros_of(t.type) for t in targets]
 
     @staticmethod
     def _accumulate(cotangents: dict[Place, Handle], place: Place, g: Handle) -> None:
         before = cotangents.get(place)
         cotangents[place] = g if before is None else TABLE["add"](before, g)
 
-    def _is_simple(self, seeds: Sequence[tuple[Handle, Handle | None]], targets: Sequence[Handle]) -> bool:
+    def _is_simple(self, seeds: Sequence[tuple[Handle, Handle | None]], targets: Sequence[Target]) -> bool:
         """Whether everything lies in the open segment and the cotangents are ones."""
         recorder = self.recorder
         if len(self.portions) != 1 or recorder.immediate is not None:
@@ -329,9 +334,16 @@ class Tape:
         if not isinstance(portion, Range) or portion.segment is not recorder.segment:
             return False
         here = portion.segment
-        return all(g is None and h.segment is here and h.data is None for h, g in seeds) and all(t.segment is here for t in targets)
+        for h, g in seeds:
+            if g is not None or h.segment is not here or h.data is not None:
+                return False
+        place = id(here)
+        for t in targets:
+            if t.place[0] != place:
+                return False
+        return True
 
-    def _jump(self, r: Range, results: list[int], goals: list[int], targets: Sequence[Handle]) -> list[Handle]:
+    def _jump(self, r: Range, results: list[int], goals: list[int], targets: Sequence[Target]) -> list[Handle]:
         """Emit the pullback's steps once; later, move the cursor past them: the pullback of a replayed forward is itself replayed."""
         recorder, segment = self.recorder, r.segment
         end = segment.cursor
@@ -435,11 +447,11 @@ def pull(builder: SegmentBuilder, path: Sequence[Step], r: Range, active: set[in
             apply_rules(builder, path, step, g, active, add)
 
 
-def adopt(recorder: Recorder, segment: Segment, slot: int, type_: Any, like: Handle | None) -> Handle:
+def adopt(recorder: Recorder, segment: Segment, slot: int, type_: Any, like: Target | None) -> Handle:
     """A handle on a slot of the open segment; a gradient is laid out like its argument."""
     array, scalar = constructors()
-    cls = type(like) if like is not None else (scalar if type_.scalar else array)
-    handle = cls.__new__(cls)
+    cls = like.cls if like is not None else (scalar if type_.scalar else array)
+    handle = _new(cls)
     wanted = like.type if like is not None and like.type.shape == type_.shape and like.type.dtype == type_.dtype else type_
     handle.segment, handle.index, handle.type, handle.data, handle.alias = segment, slot, wanted, None, None
     if recorder.immediate is not None:
@@ -464,6 +476,6 @@ def ones_like(x: Handle) -> Handle:
     return TABLE["ones"](shape=x.type.shape, dtype=x.type.dtype, context=x.type.context)
 
 
-def zeros_like(x: Handle) -> Handle:
-    """Zeros in the shape of `x`."""
-    return TABLE["zeros"](shape=x.type.shape, dtype=x.type.dtype, context=x.type.context)
+def zeros_of(type_: ArrayType) -> Handle:
+    """Zeros of a type."""
+    return TABLE["zeros"](shape=type_.shape, dtype=type_.dtype, context=type_.context)

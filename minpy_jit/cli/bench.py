@@ -31,7 +31,10 @@ def main(args: argparse.Namespace) -> int:
     """Run them one after the other; the exit status is 1 if one of them failed (a bound of its own was not met, too)."""
     known = find()
     if not known:
-        print(f"minpy-jit bench: no benchmarks in {CHECKOUT}; they come with the source (git clone, or the sdist), not with the wheel", file=sys.stderr)
+        print(
+            f"minpy-jit bench: no benchmarks in {CHECKOUT}; they come with the source (git clone, or the sdist), not with the wheel",
+            file=sys.stderr,
+        )
         return 2
     if args.list:
         for name, path in known.items():

@@ -1,7 +1,7 @@
-"""`minpy-jit compare SCRIPT`: the same script under plain NumPy, eagerly and lazily; what it prints must agree, and how long it takes is shown.
+"""`minpy-jit compare SCRIPT`: the same script under plain NumPy, eagerly and lazily: does it print the same, and how long does it take?
 
-Each mode has a fresh process, in which the script runs several times: the first run is the first call, the later half are steady state. The
-output of every run is compared, since what a lazy program prints comes from other code once its segments are compiled.
+Each mode has a fresh process, in which the script runs several times: the first run is the first call, the later half are steady state.
+The output of every run is compared, since what a lazy program prints comes from other code once its segments are compiled.
 """
 
 from __future__ import annotations
@@ -53,7 +53,9 @@ def run_mode(mode: str, script: str, arguments: Sequence[str], repeat: int) -> R
         times, printed, said = (Path(folder, name) for name in ("times", "stdout", "stderr"))
         with printed.open("wb") as stdout, said.open("wb") as stderr:
             command = [sys.executable, "-c", start, mode, str(repeat), str(times), script, *arguments]
-            status = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, env=environment, check=False).returncode
+            status = subprocess.run(
+                command, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, env=environment, check=False
+            ).returncode
         runs = json.loads(times.read_text()) if times.exists() else []
         output = printed.read_bytes()
         errors = said.read_text(errors="replace")
@@ -158,11 +160,16 @@ def add(commands: Any) -> None:
         "compare",
         help="run a script under NumPy, eagerly and lazily; compare output and times",
         usage="minpy-jit compare [-h] [--modes MODES] [--repeat N] [--rtol RTOL] [--atol ATOL] SCRIPT [-- ARGS ...]",
-        description="Run a script in a fresh process per mode, compare what it prints, and print a table of times. Exit status 1 if they differ. What follows -- is the script's.",
+        description="Run a script in a fresh process per mode, compare what it prints, and print a table of times. "
+        "Exit status 1 if they differ. What follows -- is the script's.",
     )
     parser.add_argument("script", metavar="SCRIPT")
-    parser.add_argument("--modes", default=",".join(MODES), help=f"which, separated by commas; the first is the reference ({','.join(MODES)})")
-    parser.add_argument("--repeat", type=int, default=5, metavar="N", help="runs in each process (5): the first is the first call, the later half steady")
+    parser.add_argument(
+        "--modes", default=",".join(MODES), help=f"which, separated by commas; the first is the reference ({','.join(MODES)})"
+    )
+    parser.add_argument(
+        "--repeat", type=int, default=5, metavar="N", help="runs in each process (5): the first is the first call, the later half steady"
+    )
     parser.add_argument("--rtol", type=float, default=1e-5, help="relative difference allowed between printed floats (1e-5)")
     parser.add_argument("--atol", type=float, default=1e-8, help="absolute difference allowed between printed floats (1e-8)")
     parser.set_defaults(main=main, parser=parser, arguments=[])

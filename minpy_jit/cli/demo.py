@@ -34,8 +34,8 @@ def add(commands: Any) -> None:
     parser = commands.add_parser(
         "demo",
         help="train on handwritten digits; NumPy, eager MXNet and lazy side by side",
-        description="Run an ordinary NumPy script lazily, train a network on scikit-learn's handwritten digits, and time its training step in "
-        "NumPy, in MXNet's imperative interface, and in ours. Writes a picture.",
+        description="Run an ordinary NumPy script lazily, train a network on scikit-learn's handwritten digits, and time its training "
+        "step in NumPy, in MXNet's imperative interface, and in ours. Writes a picture.",
     )
     parser.add_argument("--quick", action="store_true", help="fewer epochs and shorter timings")
     parser.add_argument("--out", default="demo.png", metavar="FILE", help="where the picture goes (demo.png)")
@@ -59,7 +59,7 @@ def main(args: argparse.Namespace) -> int:
         return 1
 
     out.rule("2. A network on real data: 1797 handwritten digits, 64-128-10, a plain Python loop", align="left")
-    print("Training lazily: each step is recorded, run as one MXNet executor, and replayed.", flush=True)
+    print("Training lazily: steps are recorded as Python runs, and run when the loop looks at a loss, every tenth step.", flush=True)
     trained, curve = digits.train(12 if args.quick else 25)
     _, _, pixels, labels = digits.load()
     accuracy = 100 * digits.accuracy(trained, pixels, labels)
@@ -79,8 +79,9 @@ def run_script(script: Path) -> bool:
     """Run a script through `minpy-jit run`, and under Python itself; returns whether both print the same."""
     from .compare import first_difference, run_mode
     from .process import python
+    from .show import near
 
-    print(f"$ cd {script.parent}\n$ minpy-jit run --report {script.name}", flush=True)
+    print(f"$ cd {near(str(script.parent))}\n$ minpy-jit run --report {script.name}", flush=True)
     command = python("minpy_jit.cli:main", "run", "--report", script.name)
     ran = subprocess.run(command, cwd=script.parent, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     print(ran.stdout, flush=True)
@@ -144,7 +145,10 @@ def time_steps(calls: int, blocks: int) -> list[Row]:
         names = ("w1", "b1", "w2", "b2")
         numpy.savez(file, x=pixels, labels=labels, **dict(zip(names, initial, strict=True)))
         print("Timing: plain NumPy, MXNet's imperative interface (in a process of its own), and ours; their blocks take turns.", flush=True)
-        with Contestant([PROGRAMS / "digits_mxnet.py", file], plain_mxnet()) as bare, Progress(console=console(), transient=True) as progress:
+        with (
+            Contestant([PROGRAMS / "digits_mxnet.py", file], plain_mxnet()) as bare,
+            Progress(console=console(), transient=True) as progress,
+        ):
             contestants: dict[str, Block] = {
                 NUMPY: contestant(numpy.array, digits_numpy.step),
                 BARE: bare,

@@ -39,10 +39,10 @@ class Contestant:
     """
 
     def __init__(self, script: Sequence[str | Path], environment: Mapping[str, str] | None = None) -> None:
-        self.said = tempfile.TemporaryFile()
-        command = [sys.executable, *map(str, script)]
+        self.said = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
+        self.command = [sys.executable, *map(str, script)]
         self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.said, text=True, bufsize=1, env=environment
+            self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.said, text=True, bufsize=1, env=environment
         )
 
     def __call__(self, calls: int) -> float:
@@ -55,7 +55,7 @@ class Contestant:
             self.process.wait()
             self.said.seek(0)
             text = self.said.read().decode(errors="replace")
-            raise RuntimeError(f"{self.process.args} ended with status {self.process.returncode}:\n{text}") from None
+            raise RuntimeError(f"{self.command} ended with status {self.process.returncode}:\n{text}") from None
 
     def close(self) -> None:
         """End the process."""

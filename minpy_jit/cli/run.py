@@ -218,7 +218,9 @@ def add(commands: Any) -> None:
         "As with python, options stand before SCRIPT; what follows it is the script's.",
     )
     parser.add_argument("--mode", choices=MODES, default=None, help="how operations are executed (default: MINPY_JIT_MODE, else lazy)")
-    parser.add_argument("--report", action="store_true", help="afterwards, say on stderr what was flushed, by which lines, and what it cost")
+    parser.add_argument(
+        "--report", action="store_true", help="afterwards, say on stderr what was flushed, by which lines, and what it cost"
+    )
     parser.add_argument("script", metavar="SCRIPT")
     parser.add_argument("arguments", metavar="ARGS", nargs=argparse.REMAINDER)
     parser.set_defaults(main=main)

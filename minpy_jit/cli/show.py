@@ -39,10 +39,13 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> 
 def relative(where: str) -> str:
     """`file:line` with the file as seen from the current folder, where that is shorter."""
     path, colon, line = where.rpartition(":")
-    if not os.path.isabs(path):
-        return where
-    near = os.path.relpath(path)
-    return (near if len(near) < len(path) else path) + colon + line
+    return near(path) + colon + line
+
+
+def near(path: str) -> str:
+    """A path as seen from the current folder, where that is shorter."""
+    found = os.path.relpath(path) if os.path.isabs(path) else path
+    return found if len(found) < len(path) else path
 
 
 def duration(seconds: float) -> str:

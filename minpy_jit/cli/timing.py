@@ -1,4 +1,4 @@
-"""The timing loop: blocks of calls, the contestants' interleaved, so that a busy moment of the machine hits all of them; medians and spread."""
+"""The timing loop: blocks of calls that take turns, so that a busy moment of the machine hits all contestants; medians and spread."""
 
 from __future__ import annotations
 

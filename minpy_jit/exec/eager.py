@@ -63,6 +63,9 @@ class _Recorder:
     def cast(self, entry: Any, dtype: np.dtype) -> Any:
         return self.node("Cast", [entry], {"dtype": MX_NAMES[dtype]})
 
+    def truth(self, entry: Any) -> Any:
+        return self.cast(entry, np.dtype(np.uint8))
+
     def constant(self, value: np.ndarray) -> Any:
         self.constants.append(mx.NDArray(np.array(value, order="C")))
         return ("constant", len(self.constants) - 1, 0)

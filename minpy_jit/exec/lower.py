@@ -15,6 +15,7 @@ import numpy as np
 from ..optimize.partition import Stage
 from ..trace.graph import Graph, Node
 from ..trace.step import CONSTANT, KIND_DTYPES, PROJECT, SCALAR, parse_constant
+from ..trace.types import array_type
 from .mx import MX_DTYPES
 
 Entry = tuple[int, int, int]
@@ -22,6 +23,8 @@ Entry = tuple[int, int, int]
 MX_NAMES: dict[np.dtype, str] = {d: d.name for d in MX_DTYPES.values()}
 # MXNet is built without INT64_TENSOR_SIZE
 LARGEST = 2**31 - 1
+# elements up to which a number that meets an array is bound as an array of its shape
+EXPANDED = 1 << 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +32,7 @@ class Variable:
     """A variable of the symbol.
 
     Attributes:
-        kind: "value" (made outside the stage), "scalar" (a Python number of this run) or "constant".
+        kind: "value" (made outside the stage), "scalar" (a Python number of this run, filled into the shape) or "constant".
         position: the graph position that it stands for (-1 for a constant of a lowering).
         dtype, shape: of the bound array.
         constant: the value of a constant.
@@ -88,6 +91,16 @@ def is_native(graph: Graph, node: Node) -> bool:
     return op.mxnet(probe, entries, types, node.type, **op.named(node.params)) is not NotImplemented
 
 
+_OLDER_COMPARISONS = {
+    "_npi_equal": "broadcast_equal",
+    "_npi_not_equal": "broadcast_not_equal",
+    "_npi_less": "broadcast_lesser",
+    "_npi_less_equal": "broadcast_lesser_equal",
+    "_npi_greater": "broadcast_greater",
+    "_npi_greater_equal": "broadcast_greater_equal",
+}
+
+
 class _Writer:
     """Collects JSON nodes. What lowerings see (`Lowerer` in trace/op.py)."""
 
@@ -97,6 +110,9 @@ class _Writer:
         self.guards: list[tuple[Entry, Guard]] = []
         self.count = 0
         self.current: Node | None = None
+        # results of comparisons: the older operator's name, its inputs, their dtype
+        self.comparisons: dict[Entry, tuple[str, list[Entry], np.dtype]] = {}
+        self._compared: dict[tuple[str, tuple[Entry, ...]], Entry] = {}
         self._constants: dict[tuple[bytes, str, tuple[int, ...]], Entry] = {}
 
     def variable(self, variable: Variable) -> Entry:
@@ -117,8 +133,24 @@ class _Writer:
         """Result number `k` of the operator behind `entry`."""
         return (entry[0], k, 0)
 
+    def truth(self, entry: Entry) -> Entry:
+        """A bool entry as numbers, 0 or 1, of whatever dtype is cheapest."""
+        found = self.comparisons.get(entry)
+        return self.cast(entry, np.dtype(np.uint8)) if found is None else self._compare(*found[:2])
+
+    def _compare(self, name: str, inputs: list[Entry]) -> Entry:
+        key = (name, tuple(inputs))
+        made = self._compared.get(key)
+        if made is None:
+            made = self._compared[key] = self.node(name, inputs)
+        return made
+
     def cast(self, entry: Entry, dtype: np.dtype) -> Entry:
         """`entry` as another dtype."""
+        found = self.comparisons.get(entry)
+        if found is not None and found[2] == dtype:
+            # MXNet's older comparisons give numbers of their operands' dtype at once
+            return self._compare(*found[:2])
         return self.node("Cast", [entry], {"dtype": MX_NAMES[dtype]})
 
     def constant(self, value: np.ndarray) -> Entry:
@@ -140,25 +172,29 @@ def lower(graph: Graph, stage: Stage) -> Lowered:
     """The stage as a symbol."""
     writer = _Writer()
     entries: dict[int, Any] = {}
-    leaves: dict[tuple[int, np.dtype], Entry] = {}
+    leaves: dict[tuple[int, np.dtype, tuple[int, ...]], Entry] = {}
+
+    def number(position: int, dtype: np.dtype | None, shape: tuple[int, ...]) -> Entry:
+        node = graph.nodes[position]
+        wanted = dtype or (KIND_DTYPES[node.params[0]] if node.op is CONSTANT else node.type.dtype)
+        key = (position, wanted, shape)
+        if key not in leaves:
+            if node.op is CONSTANT:
+                leaves[key] = writer.constant(np.full(shape, np.asarray(parse_constant(*node.params)).astype(wanted)))
+            else:
+                leaves[key] = writer.variable(Variable("scalar", position, wanted, shape))
+        return leaves[key]
 
     def operand(position: int, dtype: np.dtype | None) -> Entry:
         node = graph.nodes[position]
         if node.op is CONSTANT or node.op is SCALAR:
-            wanted = dtype or KIND_DTYPES[node.params[0]] if node.op is CONSTANT else dtype or node.type.dtype
-            key = (position, wanted)
-            if key not in leaves:
-                if node.op is CONSTANT:
-                    leaves[key] = writer.constant(np.asarray(parse_constant(*node.params)).astype(wanted))
-                else:
-                    leaves[key] = writer.variable(Variable("scalar", position, wanted, ()))
-            return leaves[key]
+            return number(position, dtype, ())
         if position not in entries:
             entries[position] = writer.variable(Variable("value", position, node.type.dtype, node.type.shape))
         entry = entries[position]
         if dtype is None or dtype == node.type.dtype:
             return entry
-        key = (position, dtype)
+        key = (position, dtype, node.type.shape)
         if key not in leaves:
             leaves[key] = writer.cast(entry, dtype)
         return leaves[key]
@@ -169,10 +205,24 @@ def lower(graph: Graph, stage: Stage) -> Lowered:
             entries[position] = entries[node.operands[0]][node.params[0]]
             continue
         writer.current = node
-        inputs = [operand(i, d) for i, d in zip(node.operands, operand_dtypes(graph, node), strict=True)]
+        dtypes = operand_dtypes(graph, node)
         types = tuple(graph.nodes[i].type for i in node.operands)
+        if node.op.family == "elementwise" and node.op.outputs == 1 and 0 < node.type.ndim and node.type.size <= EXPANDED:
+            # numbers in the shape of the result: MXNet's broadcasting loop is about twice as slow as its plain one
+            shape = node.type.shape
+            inputs = [
+                operand(i, d) if t.weak is None else number(i, d, shape) for i, d, t in zip(node.operands, dtypes, types, strict=True)
+            ]
+            types = tuple(t if t.weak is None else array_type(shape, d or t.dtype) for t, d in zip(types, dtypes, strict=True))
+        else:
+            inputs = [operand(i, d) for i, d in zip(node.operands, dtypes, strict=True)]
         assert node.op.mxnet is not None
-        entries[position] = node.op.mxnet(writer, inputs, types, node.type, **node.op.named(node.params))
+        entries[position] = entry = node.op.mxnet(writer, inputs, types, node.type, **node.op.named(node.params))
+        if node.op.outputs == 1 and node.type.dtype == np.bool_ and len(inputs) == 2:
+            older = _OLDER_COMPARISONS.get(writer.nodes[entry[0]]["op"])
+            compared = dtypes[0] or types[0].dtype
+            if older is not None and writer.nodes[entry[0]]["inputs"] == [list(e) for e in inputs] and compared != np.bool_:
+                writer.comparisons[entry] = (older, inputs, compared)
     heads: list[Entry] = []
     variables = {i for i, n in enumerate(writer.nodes) if n["op"] == "null"}
     for position in stage.produces:

@@ -48,10 +48,13 @@ class Outcome:
     compiled: bool = False
 
 
+_UNSET = object()
+
+
 class Instance:
     """One bound executor of a native stage, with the memory behind its variables."""
 
-    __slots__ = ("bound", "executor", "lowered", "numbers", "outputs", "results", "staged", "symbol", "vectors")
+    __slots__ = ("bound", "executor", "filled", "lowered", "numbers", "outputs", "results", "staged", "symbol", "vectors")
 
     def __init__(self, lowered: Lowered, symbol: Symbol, stage: Stage, values: dict[int, Any]) -> None:
         self.lowered, self.symbol = lowered, symbol
@@ -71,8 +74,9 @@ class Instance:
     def _bind(self) -> None:
         scalars: dict[np.dtype, list[int]] = {}
         for variable in self.lowered.variables:
-            if variable.kind == "scalar":
+            if variable.kind == "scalar" and not variable.shape:
                 scalars.setdefault(variable.dtype, []).append(variable.position)
+        self.filled: list[list[Any]] = []
         # one packed vector per dtype, filled by one assignment a run
         self.vectors = {dtype: np.zeros(len(positions), dtype) for dtype, positions in scalars.items()}
         self.numbers = [(self.vectors[dtype], tuple(positions)) for dtype, positions in scalars.items()]
@@ -81,6 +85,8 @@ class Instance:
             if variable.kind == "constant":
                 assert variable.constant is not None
                 array = variable.constant
+            elif variable.kind == "scalar" and variable.shape:
+                array = np.empty(variable.shape, variable.dtype)
             elif variable.kind == "scalar":
                 vector = self.vectors[variable.dtype]
                 at = scalars[variable.dtype].index(variable.position)
@@ -93,6 +99,9 @@ class Instance:
             if variable.kind == "value" and variable.position in self.staged:
                 # a bool argument lives in MXNet's own memory
                 self.staged[variable.position] = argument.array
+            if variable.kind == "scalar" and variable.shape:
+                # an array, its position, and the number that it holds
+                self.filled.append([argument.array, variable.position, _UNSET])
             elif variable.kind == "scalar" and variable.dtype == np.bool_:
                 # and so does a bool number, outside its vector
                 self.numbers.append((argument.array.reshape(1), (variable.position,)))
@@ -125,11 +134,18 @@ class Instance:
             self._bind()
         for position, memory in self.staged.items():
             memory[...] = values[position]
+        for held in self.filled:
+            value = values[held[1]]
+            if value is not held[2]:
+                # by identity: equal numbers may differ in the sign of zero
+                held[0].fill(value)
+                held[2] = value
         for vector, positions in self.numbers:
             vector[:] = [values[p] for p in positions]
         self.executor.forward()
         for k, guard in enumerate(self.lowered.guards):
-            if self.outputs[self.results + k].any():
+            # 0.2 µs where `.any()` takes 2.3
+            if np.count_nonzero(self.outputs[self.results + k]):
                 raise reference.describe(IndexError(guard.message), guard.node)
         return self.outputs[: self.results]
 
@@ -275,6 +291,8 @@ class PlanCache:
 
     def __init__(self) -> None:
         self.plans: OrderedDict[tuple, Plan] = OrderedDict()
+        # hashing a key of 60 nodes takes 4 µs, so a plan run again and again is not looked up
+        self.newest: Plan | None = None
         self.evictions = 0
 
     def get(self, graph: Graph, slots: tuple[int, ...]) -> Plan:
@@ -293,11 +311,13 @@ class PlanCache:
 
     def touch(self, plan: Plan) -> None:
         """Note a use; a plan that was evicted meanwhile comes back."""
-        plans = self.plans
-        if plan.key in plans:
-            plans.move_to_end(plan.key)
+        if self.newest is plan:
+            return
+        self.newest = plan
+        if plan.key in self.plans:
+            self.plans.move_to_end(plan.key)
         else:
-            plans[plan.key] = plan
+            self.plans[plan.key] = plan
             self.shrink()
 
     def shrink(self) -> None:
@@ -305,6 +325,7 @@ class PlanCache:
         while len(self.plans) > config.max_executors or (len(self.plans) > 1 and self.nbytes > config.max_executor_bytes):
             _, plan = self.plans.popitem(last=False)
             plan.release()
+            self.newest = None
             self.evictions += 1
             stats.counts["evictions"] += 1
 
@@ -316,6 +337,7 @@ class PlanCache:
         """Release everything."""
         for plan in self.plans.values():
             plan.release()
+        self.newest = None
         self.plans.clear()
 
 

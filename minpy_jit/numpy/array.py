@@ -246,7 +246,11 @@ class Array(ValueHandle, metaclass=ArrayClass):
 
 
 class Scalar(ValueHandle):
-    """What NumPy's scalars are, computed when observed: immutable (`+=` rebinds the name), hashable, usable as a number."""
+    """What NumPy's scalars are, computed when observed: immutable (`+=` rebinds the name), hashable, usable as a number.
+
+    `isinstance(s, (numpy.floating, float))` holds as for NumPy's. What Python does not let us imitate: `type(s)` is Scalar, `issubclass`
+    of it says no, and C code that looks at the type alone sees no number (`json.dumps(s)`; write `json.dumps(float(s))`).
+    """
 
     __slots__ = ()
 
@@ -420,6 +424,10 @@ def _comparison(method: str, recording: Any) -> Any:
     def compare(self: ValueHandle, other: Any) -> Any:
         result = recording(self, other)
         if result is NotImplemented and (other is None or isinstance(other, (str, bytes))):
+            if self.type.dtype.kind in "OSU":
+                from .fallback import call
+
+                return call(np.equal if method == "eq" else np.not_equal, (self, other))
             # NumPy: elementwise False (True for !=)
             return TABLE["full"](method == "ne", shape=self.type.shape, dtype=np.dtype(bool), context=self.type.context)
         return result

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from typing import Any
 
@@ -109,7 +110,9 @@ def isclose(a: Any, b: Any, rtol: float = 1.0e-5, atol: float = 1.0e-8, equal_na
     if x.type.dtype.kind == "b":
         x = TABLE["astype"](x, dtype=np.dtype(np.float64))
     finite = TABLE["logical_and"](TABLE["isfinite"](x), TABLE["isfinite"](y))
-    near = TABLE["less_equal"](TABLE["absolute"](TABLE["subtract"](x, y)), TABLE["add"](TABLE["multiply"](TABLE["absolute"](y), rtol), atol))
+    near = TABLE["less_equal"](
+        TABLE["absolute"](TABLE["subtract"](x, y)), TABLE["add"](TABLE["multiply"](TABLE["absolute"](y), rtol), atol)
+    )
     result = TABLE["where"](finite, near, TABLE["equal"](x, y))
     if equal_nan:
         result = TABLE["logical_or"](result, TABLE["logical_and"](TABLE["isnan"](x), TABLE["isnan"](y)))
@@ -159,14 +162,14 @@ def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = np._NoValue, append:
     if x.type.ndim == 0:
         raise ValueError("diff requires input that is at least one dimensional")
     axis = normalise_axis(axis, x.type.ndim)
-    ends = []
+    ends: list[list[Any]] = []
     for value in (prepend, append):
         if value is np._NoValue:  # type: ignore[attr-defined]
             ends.append([])
             continue
         end = handle(value)
         if end.type.ndim == 0:
-            shape = x.type.shape[:axis] + (1,) + x.type.shape[axis + 1 :]
+            shape = (*x.type.shape[:axis], 1, *x.type.shape[axis + 1 :])
             end = shaping.broadcast_to(end, shape)
         ends.append([end])
     if ends[0] or ends[1]:
@@ -217,8 +220,10 @@ def trapz(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
             shape = [1] * values.type.ndim
             shape[axis] = width.type.shape[0]
             width = shaping.reshape(width, tuple(shape))
-    before = (slice(None),) * axis
-    mean = (values[(*before, slice(1, None))] + values[(*before, slice(None, -1))]) / 2.0
+    n = values.type.shape[axis]
+    later = TABLE["slice_axis"](values, axis=axis, start=min(1, n), stop=n)
+    earlier = TABLE["slice_axis"](values, axis=axis, start=0, stop=max(n - 1, 0))
+    mean = (later + earlier) / 2.0
     return reductions.sum(width * mean if isinstance(width, Handle) else mean * width, axis)
 
 
@@ -228,6 +233,117 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
 
 
 interp.is_fallback = True  # type: ignore[attr-defined]
+
+
+# -- order statistics ----------------------------------------------------------------------------------------------------------------------
+def _sorted_last(x: Any, axis: Any) -> tuple[Any, tuple[int, ...]]:
+    """Sorted along one last axis that holds the reduced ones, and the reduced axes."""
+    ndim = x.type.ndim
+    axes = tuple(range(ndim)) if axis is None else shaping.normalize_axes(axis, ndim, name="axis")
+    kept = tuple(i for i in range(ndim) if i not in axes)
+    shape = tuple([x.type.shape[i] for i in kept])
+    length = math.prod([x.type.shape[i] for i in axes])
+    moved = TABLE["transpose"](x, axes=(*kept, *sorted(axes)))
+    return TABLE["sort"](TABLE["reshape"](moved, shape=(*shape, length)), axis=len(kept), stable=False), axes
+
+
+def _as_reduced(result: Any, x: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
+    """With the reduced axes kept as ones, or as a scalar where no axis is left."""
+    if keepdims:
+        return TABLE["reshape"](result, shape=tuple([1 if i in axes else n for i, n in enumerate(x.type.shape)]))
+    return result if result.type.ndim else result[()]
+
+
+def _unordered(x: Any) -> bool:
+    """Whether only NumPy can order such elements, or there are none."""
+    return x.type.dtype.kind not in "biuf" or x.type.dtype == np.float16 or x.type.size == 0
+
+
+def median(a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, keepdims: bool = False) -> Any:
+    """The median along axes; NaN where there is one."""
+    x = handle(a)
+    if _unordered(x) or x.type.dtype.kind == "b":
+        return fallback.call(np.median, (a, axis, out, overwrite_input, keepdims), None, "median")
+    ordered, axes = _sorted_last(x, axis)
+    n = ordered.type.shape[-1]
+    middle = reductions.mean(ordered[..., (n - 1) // 2 : n // 2 + 1], -1)
+    if x.type.dtype.kind == "f":
+        # NaNs sort last
+        middle = TABLE["where"](TABLE["isnan"](ordered[..., n - 1]), float("nan"), middle)
+    return deliver(_as_reduced(middle, x, axes, keepdims), out, "median")
+
+
+def quantile(
+    a: Any,
+    q: Any,
+    axis: Any = None,
+    out: Any = None,
+    overwrite_input: bool = False,
+    method: str = "linear",
+    keepdims: bool = False,
+    *,
+    interpolation: Any = None,
+) -> Any:
+    """Quantiles along axes, interpolated linearly (other methods run in NumPy).
+
+    Raises:
+        ValueError: `q` is not in [0, 1].
+    """
+    return _quantile("quantile", a, q, 1.0, axis, out, overwrite_input, method, keepdims, interpolation)
+
+
+def percentile(
+    a: Any,
+    q: Any,
+    axis: Any = None,
+    out: Any = None,
+    overwrite_input: bool = False,
+    method: str = "linear",
+    keepdims: bool = False,
+    *,
+    interpolation: Any = None,
+) -> Any:
+    """Percentiles along axes, interpolated linearly (other methods run in NumPy).
+
+    Raises:
+        ValueError: `q` is not in [0, 100].
+    """
+    return _quantile("percentile", a, q, 100.0, axis, out, overwrite_input, method, keepdims, interpolation)
+
+
+def _quantile(name: str, a: Any, q: Any, whole: float, axis: Any, out: Any, overwrite: bool, method: str, keepdims: bool, old: Any) -> Any:
+    x = handle(a)
+    if (
+        isinstance(q, Handle)
+        or method != "linear"
+        or old is not None
+        or _unordered(x)
+        or x.type.dtype.itemsize < 8
+        or x.type.dtype.kind == "b"
+    ):
+        options = {"axis": axis, "out": out, "overwrite_input": overwrite, "method": method, "keepdims": keepdims, "interpolation": old}
+        return fallback.call(getattr(np, name), (a, q), options, name)
+    wanted = np.true_divide(q, whole)
+    if not ((wanted >= 0) & (wanted <= 1)).all():
+        raise ValueError("Quantiles must be in the range [0, 1]" if whole == 1.0 else "Percentiles must be in the range [0, 100]")
+    ordered, axes = _sorted_last(x, axis)
+    n = ordered.type.shape[-1]
+    found = [_as_reduced(_interpolated(ordered, float(w) * (n - 1), x.type.dtype.kind == "f"), x, axes, keepdims) for w in wanted.flat]
+    if not wanted.ndim:
+        return deliver(found[0], out, name)
+    stacked = shaping.stack(found)
+    return deliver(TABLE["reshape"](stacked, shape=(*wanted.shape, *found[0].type.shape)), out, name)
+
+
+def _interpolated(ordered: Any, at: float, may_be_nan: bool) -> Any:
+    """The value at a fractional position of the last axis, rounded as NumPy's `_lerp`."""
+    n = ordered.type.shape[-1]
+    below = min(int(at), n - 1)
+    t = at - below
+    low, high = ordered[..., below], ordered[..., min(below + 1, n - 1)]
+    step = TABLE["subtract"](high, low)
+    result = high - step * (1.0 - t) if t >= 0.5 else low + step * t
+    return TABLE["where"](TABLE["isnan"](ordered[..., n - 1]), float("nan"), result) if may_be_nan else result
 
 
 def polyval(p: Any, x: Any) -> Any:

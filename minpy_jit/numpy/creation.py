@@ -166,8 +166,10 @@ def _shape(shape: Any) -> tuple[int, ...]:
         wanted: tuple[int, ...] = (shape,)
     elif isinstance(shape, (tuple, list)):
         wanted = tuple([operator.index(n) for n in shape])
-    elif isinstance(shape, (Handle, np.ndarray)) and np.ndim(shape.shape) and shape.ndim:
-        wanted = tuple([int(n) for n in (observe(shape, "shape") if isinstance(shape, Handle) else shape)])
+    elif isinstance(shape, Handle) and shape.type.ndim:
+        wanted = tuple([int(n) for n in observe(shape, "shape")])
+    elif isinstance(shape, np.ndarray) and shape.ndim:
+        wanted = tuple([int(n) for n in shape])
     else:
         wanted = (operator.index(shape),)
     for n in wanted:
@@ -297,9 +299,7 @@ def _number(value: Any) -> Any:
     return value.item() if isinstance(value, (np.generic, np.ndarray)) and value.dtype.kind in "biuf" and value.ndim == 0 else value
 
 
-def linspace(
-    start: Any, stop: Any, num: Any = 50, endpoint: bool = True, retstep: bool = False, dtype: Any = None, axis: int = 0
-) -> Any:
+def linspace(start: Any, stop: Any, num: Any = 50, endpoint: bool = True, retstep: bool = False, dtype: Any = None, axis: int = 0) -> Any:
     """`num` evenly spaced numbers over an interval; gradients flow to `start` and `stop`."""
     count = operator.index(num)
     if count < 0:
@@ -362,5 +362,5 @@ def fromfunction(function: Any, shape: Any, *, dtype: Any = None, like: Any = No
 
 def indices(dimensions: Any, dtype: Any = int, sparse: bool = False) -> Any:
     """The indices of a grid."""
-    made = np.indices(_shape(dimensions), dtype, sparse)
+    made: Any = np.indices(_shape(dimensions), dtype, sparse)  # type: ignore[call-overload]
     return tuple([host(m) for m in made]) if sparse else host(made)

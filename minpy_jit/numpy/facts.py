@@ -65,7 +65,7 @@ def result_type(*arrays_and_dtypes: Any) -> np.dtype:
     found = np.result_type(*strong)
     if any(type(v) is bool for v in numbers):
         found = np.promote_types(found, np.bool_)
-    for kind, ufunc in ((int, np.add), (float, np.true_divide), (complex, np.add)):
+    for kind in (int, float, complex):
         if any(type(v) is kind for v in numbers):
             found = _with_weak(found, kind)
     return found

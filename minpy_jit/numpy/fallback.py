@@ -1,6 +1,6 @@
-"""Fallback: what has no op of ours observes its arguments, runs in NumPy, and comes back as arrays on the arguments' context. Never silent.
+"""Fallback: what has no op of ours observes its arguments, runs in NumPy, and comes back on their context. Never silent.
 
-Arguments that NumPy writes to (`out=`, the first one of `copyto`, `put`, `shuffle` …) are written back through handle and views. Where NumPy
+Arguments that NumPy writes to (`out=`, the first one of `copyto`, `put`, `shuffle` …) are written back through handle and views. Where it
 would return a view of an argument the result is a value of its own. A call that has no array of ours among its arguments observes nothing
 and is not counted.
 """
@@ -61,7 +61,7 @@ _quiet = _Quiet()
 
 @contextmanager
 def looking() -> Iterator[None]:
-    """Inside, fallbacks are what they are for (printing, saving, comparing with the outside world): flushes, but not counted as fallbacks."""
+    """Inside, looking at values is the purpose (printing, saving): flushes, but not counted as fallbacks."""
     before = _quiet.observer
     _quiet.observer = True
     try:

@@ -11,12 +11,20 @@ from ..trace.op import TABLE
 from ..trace.ops import index_spec
 from ..trace.recorder import current, observe
 from ..trace.types import array_type
-from .convert import array_of, operand
+from .convert import array_of, host, operand
 from .views import assign, make_view, root_of
 
 
 def get(x: Handle, key: Any) -> Any:
     """`x[key]`."""
+    if x.type.dtype.kind in "OV" and (x.type.dtype.names is not None or index_spec.parse(key, x.type.shape) is not None):
+        found = observe(x, "index")[key]
+        if isinstance(found, np.ndarray) and x.type.dtype.names is not None:
+            # fields of records are copies here
+            return host(found.copy(), x.type.context)
+        if not isinstance(found, np.ndarray):
+            # an object stands for itself
+            return found
     if isinstance(key, Handle) and key.type.scalar and key.type.dtype.kind in "iu" and x.type.ndim > 1:
         # the result is a view, and which one depends on the value
         key = int(observe(key, "index"))
@@ -36,6 +44,11 @@ def get(x: Handle, key: Any) -> Any:
 
 def put(x: Handle, key: Any, value: Any) -> None:
     """`x[key] = value`."""
+    if x.type.dtype.names is not None:
+        scratch = observe(x, "index").copy()
+        scratch[key] = observe(value, "index") if isinstance(value, Handle) else value
+        assign(x, materialised(scratch, x.type))
+        return
     value = operand(value)
     if isinstance(key, Handle) and key.type.dtype == np.bool_ and key.type.shape == x.type.shape and _is_single(value):
         # no need to know the mask: every element is chosen or kept

@@ -51,7 +51,7 @@ def det(a: Any) -> Any:
 
 def slogdet(a: Any) -> Any:
     """Sign and logarithm of the absolute determinant."""
-    from numpy.linalg.linalg import SlogdetResult  # type: ignore[attr-defined]
+    from numpy.linalg.linalg import SlogdetResult
 
     return SlogdetResult(*TABLE["slogdet"](_square(a, "slogdet")))
 
@@ -87,7 +87,8 @@ def matrix_power(a: Any, n: int) -> Any:
         x, n = inv(x), -n
     if n == 3:
         return TABLE["matmul"](TABLE["matmul"](x, x), x)
-    power, result = None, None
+    power: Any = None
+    result: Any = None
     while n > 0:
         power = x if power is None else TABLE["matmul"](power, power)
         n, bit = divmod(n, 2)

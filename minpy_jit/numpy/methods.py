@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import builtins
 import operator
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from ..trace.context import Context
 from ..trace.handle import Handle, clone, materialised
 from ..trace.op import TABLE
+from ..trace.ops.shape import reshape_is_view
 from ..trace.recorder import observe
 from ..trace.types import array_type, is_f_contiguous
 from . import fallback, namespace
@@ -18,7 +20,6 @@ from .array import Array, Scalar, ValueHandle, duplicate
 from .convert import as_handle, host
 from .creation import array
 from .output import result_layout
-from ..trace.ops.shape import reshape_is_view
 from .shaping import flatten, ravel, reshape, reshaped, transpose
 from .views import assign, is_view, make_view
 
@@ -37,8 +38,35 @@ def _function(name: str) -> Callable[..., Any]:
     return method
 
 
-_FUNCTIONS = """all any argmax argmin argpartition argsort choose cumprod cumsum diagonal dot max mean min
-    nonzero prod ptp repeat round searchsorted squeeze std sum swapaxes take trace var""".split()
+_FUNCTIONS = [
+    "all",
+    "any",
+    "argmax",
+    "argmin",
+    "argpartition",
+    "argsort",
+    "choose",
+    "cumprod",
+    "cumsum",
+    "diagonal",
+    "dot",
+    "max",
+    "mean",
+    "min",
+    "nonzero",
+    "prod",
+    "ptp",
+    "repeat",
+    "round",
+    "searchsorted",
+    "squeeze",
+    "std",
+    "sum",
+    "swapaxes",
+    "take",
+    "trace",
+    "var",
+]
 
 
 def _clip(self: Any, min: Any = None, max: Any = None, out: Any = None, **kwargs: Any) -> Any:
@@ -106,18 +134,14 @@ def _scalar_astype(value: Any, dtype: Any) -> Any:
 
 def _view(self: Any, dtype: Any = None, type: Any = None) -> Any:
     """A view of the same memory. With another dtype the result is a copy of its own (writes do not reach the original)."""
-    if isinstance(dtype, __builtins__type):
-        if issubclass(dtype, np.ndarray) or dtype is Array:
-            type, dtype = dtype, None
+    if dtype is Array or (isinstance(dtype, builtins.type) and issubclass(dtype, np.ndarray)):
+        type, dtype = dtype, None
     if type is not None and type is not Array and type is not np.ndarray:
         return observe(self, "view").view(type=type) if dtype is None else observe(self, "view").view(dtype, type)
     if dtype is None or np.dtype(dtype) == self.type.dtype:
         return self if self.type.scalar else self[...]
     data = self._laid_out("view")
     return host(data.view(dtype).copy(order="K"), self.type.context, self.type.scalar)
-
-
-__builtins__type = type
 
 
 # -- in-place ones: a scratch copy is written by NumPy and assigned ----------------------------------------------------------------------
@@ -149,7 +173,7 @@ def _put(self: Array, indices: Any, values: Any, mode: str = "raise") -> None:
     _N["put"](self, indices, values, mode)
 
 
-def _itemset(self: Array, *args: Any) -> None:
+def _itemset(self: Any, *args: Any) -> None:
     """Set one element."""
     *at, value = args
     if not at:
@@ -202,7 +226,7 @@ def _setfield(self: Array, val: Any, dtype: Any, offset: int = 0) -> None:
     _rewrite(self, "setfield", lambda scratch: scratch.setfield(value, dtype, offset))
 
 
-def _setflags(self: Array, write: Any = None, align: Any = None, uic: Any = None) -> None:
+def _setflags(self: Any, write: Any = None, align: Any = None, uic: Any = None) -> None:
     """Only what is true already can be set.
 
     Raises:
@@ -366,9 +390,11 @@ class Flags:
         return self.c_contiguous and self.writeable
 
     behaved = writeable
-    num = property(lambda self: int(self.c_contiguous) | int(self.f_contiguous) << 1 | int(self.owndata) << 2 | 0x100 | int(self.writeable) << 10)
+    num = property(
+        lambda self: int(self.c_contiguous) | int(self.f_contiguous) << 1 | int(self.owndata) << 2 | 0x100 | int(self.writeable) << 10
+    )
 
-    _KEYS = {
+    _KEYS: ClassVar[dict[str, str]] = {
         "C": "c_contiguous", "CONTIGUOUS": "c_contiguous", "C_CONTIGUOUS": "c_contiguous", "F": "f_contiguous", "FORTRAN": "f_contiguous",
         "F_CONTIGUOUS": "f_contiguous", "O": "owndata", "OWNDATA": "owndata", "W": "writeable", "WRITEABLE": "writeable", "A": "aligned",
         "ALIGNED": "aligned", "X": "writebackifcopy", "WRITEBACKIFCOPY": "writebackifcopy", "FNC": "fnc", "FORC": "forc", "B": "behaved",
@@ -510,7 +536,7 @@ def _round_scalar(self: Scalar, ndigits: Any = None) -> Any:
     return _N["round"](self, ndigits)
 
 
-_PYTHON_NUMBER = "is_integer as_integer_ratio hex bit_count __trunc__ __floor__ __ceil__".split()
+_PYTHON_NUMBER = ["is_integer", "as_integer_ratio", "hex", "bit_count", "__trunc__", "__floor__", "__ceil__"]
 
 
 def _setting(read: Callable[..., Any], write: Callable[..., Any]) -> property:
@@ -521,7 +547,8 @@ def _install() -> None:
     for name in _FUNCTIONS:
         setattr(ValueHandle, name, _function(name))
     ours = {
-        "clip": _clip, "compress": _compress, "conj": _conjugate, "conjugate": _conjugate, "reshape": _reshape, "transpose": _transpose, "flatten": _flatten, "ravel": _ravel, "copy": _copy, "astype": _astype,
+        "clip": _clip, "compress": _compress, "conj": _conjugate, "conjugate": _conjugate, "reshape": _reshape, "transpose": _transpose,
+        "flatten": _flatten, "ravel": _ravel, "copy": _copy, "astype": _astype,
         "view": _view, "byteswap": _byteswap, "newbyteorder": _newbyteorder, "getfield": _getfield, "dump": _dump, "dumps": _dumps,
         "tofile": _tofile, "as_in_context": _as_in_context, "as_in_ctx": _as_in_context, "to_device": _as_in_context, "copy_to": _copy_to,
         "copyto": _copy_to,
@@ -550,6 +577,8 @@ def _install() -> None:
     handle_class.flags = property(Flags)
     handle_class.ctypes = property(lambda self: observe(self, "ctypes").copy().ctypes)
     handle_class.__array_wrap__ = lambda self, array_, context=None: host(np.array(array_), self.type.context)
+    # the buffer protocol is open to Python classes from 3.12 on
+    handle_class.__buffer__ = lambda self, flags: memoryview(observe(self, "memoryview").copy())  # type: ignore[arg-type]
     handle_class.__sizeof__ = lambda self: self.type.nbytes + 96
     scalar_class: Any = Scalar
     for name in inplace:

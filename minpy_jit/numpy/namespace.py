@@ -5,16 +5,15 @@ Which of the three a name is, `kind_of(name)` says; the generated coverage page 
 
 from __future__ import annotations
 
-import sys
 import types
 from typing import Any
 
 import numpy as np
 
 from ..trace.op import TABLE
-from . import calculus, creation, facts, protocols, reductions, selection, shaping, products
+from . import calculus, creation, facts, products, protocols, reductions, selection, shaping
 from .array import Array
-from .fallback import ClassFallback, call, fallback, looking
+from .fallback import ClassFallback, call, fallback
 from .ufuncs import Ufunc, make_ufunc
 
 # modules whose public functions are NumPy's of the same name
@@ -22,17 +21,73 @@ _NATIVE = (creation, facts, shaping, reductions, selection, products, calculus)
 
 # no array of ours is ever among their arguments, or only its type is looked at: NumPy's own object
 _PASSED = frozenset(
-    """ScalarType add_docstring add_newdoc add_newdoc_ufunc base_repr busday_count busday_offset datetime_as_string datetime_data deprecate
-    deprecate_with_doc disp dtype errstate find_common_type finfo format_parser get_include getbufsize geterr geterrcall geterrobj
-    get_printoptions iinfo info is_busday issctype issubclass_ issubsctype lookfor maximum_sctype mintypecode obj2sctype printoptions
-    promote_types safe_eval sctype2char set_numeric_ops set_printoptions set_string_function setbufsize seterr seterrcall seterrobj
-    show_config show_runtime source tracemalloc_domain typename who format_float_positional format_float_scientific binary_repr
-    get_array_wrap DataSource RankWarning errstate busdaycalendar deprecate compare_chararrays""".split()
+    [
+        "ScalarType",
+        "add_docstring",
+        "add_newdoc",
+        "add_newdoc_ufunc",
+        "base_repr",
+        "busday_count",
+        "busday_offset",
+        "datetime_as_string",
+        "datetime_data",
+        "deprecate",
+        "deprecate_with_doc",
+        "disp",
+        "dtype",
+        "errstate",
+        "find_common_type",
+        "finfo",
+        "format_parser",
+        "get_include",
+        "getbufsize",
+        "geterr",
+        "geterrcall",
+        "geterrobj",
+        "get_printoptions",
+        "iinfo",
+        "info",
+        "is_busday",
+        "issctype",
+        "issubclass_",
+        "issubsctype",
+        "lookfor",
+        "maximum_sctype",
+        "mintypecode",
+        "obj2sctype",
+        "printoptions",
+        "promote_types",
+        "safe_eval",
+        "sctype2char",
+        "set_numeric_ops",
+        "set_printoptions",
+        "set_string_function",
+        "setbufsize",
+        "seterr",
+        "seterrcall",
+        "seterrobj",
+        "show_config",
+        "show_runtime",
+        "source",
+        "tracemalloc_domain",
+        "typename",
+        "who",
+        "format_float_positional",
+        "format_float_scientific",
+        "binary_repr",
+        "get_array_wrap",
+        "DataSource",
+        "RankWarning",
+        "errstate",
+        "busdaycalendar",
+        "deprecate",
+        "compare_chararrays",
+    ]
 )
 # looking at values is what they are for
-_OBSERVERS = frozenset("array2string array_repr array_str save savez savez_compressed savetxt".split())
+_OBSERVERS = frozenset(["array2string", "array_repr", "array_str", "save", "savez", "savez_compressed", "savetxt"])
 # modules: their functions are looked up through a proxy, so that arrays of ours do not leave unnoticed
-_PROXIED = frozenset("char emath lib polynomial rec".split())
+_PROXIED = frozenset(["char", "emath", "lib", "polynomial", "rec"])
 
 # names that NumPy gives the same object as another
 _BINARY_NAMES = {"abs": "absolute", "true_divide": "divide", "mod": "remainder", "conj": "conjugate", "bitwise_not": "invert"}
@@ -120,7 +175,7 @@ def _build() -> dict[str, Any]:
 
 def kind_of(name: str) -> str:
     """ "native", "fallback" or "passed": what a name of the namespace is."""
-    found = NAMES[name]
+    found = NAMES[name] if name in NAMES else late(name)
     if getattr(found, "is_fallback", False) or isinstance(found, (ClassFallback, ModuleProxy)):
         return "fallback"
     if isinstance(found, Ufunc):
@@ -128,6 +183,17 @@ def kind_of(name: str) -> str:
     return "passed" if found is getattr(np, name) else "native"
 
 
+def late(name: str) -> Any:
+    """A name that was not there when the namespace was built.
+
+    Raises:
+        AttributeError: NumPy has none of that name either.
+    """
+    if name.startswith("_"):
+        raise AttributeError(f"module 'minpy_jit.numpy' has no attribute {name!r}")
+    found = getattr(np, name)
+    return found if isinstance(found, (types.ModuleType, type)) or not callable(found) else fallback(found, name)
+
+
+NUMPY_VERSION = np.__version__
 NAMES = _build()
-__all__ = ["NAMES", "kind_of", "looking"]
-_ = sys

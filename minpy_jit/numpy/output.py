@@ -34,9 +34,7 @@ def deliver(result: Any, out: Any, name: str, casting: str = "same_kind") -> Any
     if isinstance(out, np.ndarray):
         value = observe(result, name)
         if value.shape != out.shape and np.broadcast_shapes(value.shape, out.shape) != out.shape:
-            raise ValueError(
-                f"non-broadcastable output operand with shape {out.shape} doesn't match the broadcast shape {value.shape}"
-            )
+            raise ValueError(f"non-broadcastable output operand with shape {out.shape} doesn't match the broadcast shape {value.shape}")
         np.copyto(out, value, casting=casting)  # type: ignore[arg-type]
         return out
     raise TypeError("return arrays must be of ArrayType")

@@ -78,8 +78,11 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
 
 def einsum(*operands: Any, out: Any = None, optimize: Any = False, **kwargs: Any) -> Any:
     """Einstein's summation convention."""
-    if operands and isinstance(operands[0], str) and set(kwargs) <= {"dtype", "order", "casting"} and not any(
-        v is not None and k == "dtype" or (k == "order" and v not in ("K", "C")) for k, v in kwargs.items()
+    if (
+        operands
+        and isinstance(operands[0], str)
+        and set(kwargs) <= {"dtype", "order", "casting"}
+        and not any((v is not None and k == "dtype") or (k == "order" and v not in ("K", "C")) for k, v in kwargs.items())
     ):
         arrays = [handle(x) for x in operands[1:]]
         if not _host(*arrays):
@@ -109,4 +112,6 @@ def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = 
     if _host(x):
         return fallback.call(np.trace, (a, offset, axis1, axis2, dtype, out), None, "trace")
     wanted = None if dtype is None else np.dtype(dtype)
-    return deliver(composite.trace(x, operator.index(offset), normalise_axis(axis1, ndim), normalise_axis(axis2, ndim), wanted), out, "trace")
+    return deliver(
+        composite.trace(x, operator.index(offset), normalise_axis(axis1, ndim), normalise_axis(axis2, ndim), wanted), out, "trace"
+    )

@@ -62,7 +62,7 @@ def _draw(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str,
 
 def _shuffle(function: Callable[..., Any], x: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """In-place shuffling of an array of ours, through its views; lists and NumPy arrays are shuffled by NumPy."""
-    if not isinstance(x, Handle) or isinstance(x, Scalar) and type(x) is not Scalar:
+    if not isinstance(x, Handle) or (isinstance(x, Scalar) and type(x) is not Scalar):
         function(x, *args, **kwargs)
         return
     scratch = observe(x, "random").copy()
@@ -200,7 +200,9 @@ def _fill() -> None:
         if name.startswith("_") or name in vars(module):
             continue
         found = getattr(_random, name)
-        wrapped = callable(found) and not isinstance(found, type) and name not in (*_PLAIN, "get_bit_generator", "set_bit_generator", "test")
+        wrapped = (
+            callable(found) and not isinstance(found, type) and name not in (*_PLAIN, "get_bit_generator", "set_bit_generator", "test")
+        )
         setattr(module, name, _global(name) if wrapped else found)
 
 

@@ -45,7 +45,14 @@ def reduced(op: Op, x: Any, axis: Any, keepdims: Any, dtype: Any = None) -> Any:
 def _plan(op: Op, x: Any, axis: Any, keepdims: Any, dtype: Any) -> Params | None:
     if x.type.dtype.kind in HOST_KINDS or (dtype is not None and np.dtype(dtype).kind in HOST_KINDS):
         return None
-    return op.bind(_named(op, normalise_axes(tuple(axis) if isinstance(axis, list) else axis, x.type.ndim), bool(keepdims) if keepdims is not _NO else False, dtype))
+    return op.bind(
+        _named(
+            op,
+            normalise_axes(tuple(axis) if isinstance(axis, list) else axis, x.type.ndim),
+            bool(keepdims) if keepdims is not _NO else False,
+            dtype,
+        )
+    )
 
 
 def _named(op: Op, axis: Any, keepdims: bool, dtype: Any) -> dict[str, Any]:
@@ -68,7 +75,9 @@ def _extremum(name: str, op: Op, combine: str) -> Callable[..., Any]:
         x = a if isinstance(a, Handle) else handle(a)
         if where is not _NO and where is not True:
             if initial is _NO:
-                raise ValueError(f"reduction operation '{combine}' does not have an identity, so to use a where mask one has to specify 'initial'")
+                raise ValueError(
+                    f"reduction operation '{combine}' does not have an identity, so to use a where mask one has to specify 'initial'"
+                )
             x = _chosen(where, x, initial)
         elif initial is not _NO and x.type.size == 0:
             return fallback.call(function, (a, axis, out), _options(keepdims=keepdims, initial=initial), name)
@@ -157,7 +166,7 @@ def _cumulative(name: str, op: Op) -> Callable[..., Any]:
             return fallback.call(function, (a, axis, dtype, out), None, name)
         if axis is not None:
             axis = normalise_axis(axis, x.type.ndim or 1)
-        if x.type.ndim != 1 and axis is None or x.type.ndim == 0:
+        if (x.type.ndim != 1 and axis is None) or x.type.ndim == 0:
             x, axis = TABLE["reshape"](x, shape=(x.type.size,)), 0
         result = TABLE[name](x, axis=0 if axis is None else axis, dtype=None if dtype is None else np.dtype(dtype))
         return result if out is None else deliver(result, out, name)

@@ -16,7 +16,7 @@ from . import fallback, indexing
 from .convert import NUMBERS, array_of, as_handle
 from .creation import arange, zeros
 from .output import deliver
-from .shaping import atleast_1d, broadcast_to, concatenate, diagonal, flatten, handle, ravel, reshaped, transpose
+from .shaping import atleast_1d, concatenate, diagonal, flatten, handle, ravel, reshaped, transpose
 from .ufuncs import HOST_KINDS
 from .views import assign
 
@@ -71,9 +71,7 @@ def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> An
             rest = rest | c
         conditions.append(~rest)
     elif len(functions) != len(conditions):
-        raise ValueError(
-            f"with {len(conditions)} condition(s), either {len(conditions)} or {len(conditions) + 1} functions are expected"
-        )
+        raise ValueError(f"with {len(conditions)} condition(s), either {len(conditions)} or {len(conditions) + 1} functions are expected")
     y = zeros(x.type.shape, x.type.dtype)
     for condition, function in zip(conditions, functions, strict=True):
         if not callable(function):
@@ -368,7 +366,7 @@ def fill_diagonal(a: Any, val: Any, wrap: bool = False) -> None:
     if not isinstance(a, Handle) or a.type.scalar or a.type.ndim != 2 or wrap or type(val) not in NUMBERS:
         fallback.call(np.fill_diagonal, (a, val, wrap), None, "fill_diagonal")
         return
-    mask = array_of(np.eye(*a.type.shape, dtype=bool))
+    mask = array_of(np.eye(a.type.shape[0], a.type.shape[1], dtype=bool))
     indexing.put(a, mask, val)
 
 
@@ -409,4 +407,3 @@ def apply_along_axis(func1d: Any, axis: int, arr: Any, *args: Any, **kwargs: Any
     wide = TABLE["reshape"](flat, shape=(*outer, *inner))
     back = (*range(axis), *range(len(outer), len(outer) + len(inner)), *range(axis, len(outer)))
     return TABLE["transpose"](wide, axes=back) if back != tuple(range(len(back))) else wide
-

@@ -305,7 +305,7 @@ def roll(a: Any, shift: Any, axis: Any = None) -> Any:
 def concatenate(arrays: Any, /, axis: Any = 0, out: Any = None, *, dtype: Any = None, casting: str = "same_kind") -> Any:
     """Arrays joined along an existing axis."""
     if isinstance(arrays, Handle):
-        arrays = [arrays[i] for i in range(arrays.type.shape[0])] if arrays.type.ndim else _no_sequence()
+        arrays = rows(arrays) if arrays.type.ndim else _no_sequence()
     if out is not None and dtype is not None:
         raise TypeError("concatenate() only takes `out` or `dtype` as an argument, but both were provided.")
     parts = [without_scalar(handle(a)) for a in arrays]
@@ -321,9 +321,16 @@ def concatenate(arrays: Any, /, axis: Any = 0, out: Any = None, *, dtype: Any = 
     if dtype is not None:
         wanted = np.dtype(dtype)
         parts = [_cast(p, wanted, casting) for p in parts]
-    if any(p.type.dtype.kind in "OSUVMm" for p in parts) or len({p.type.dtype.str for p in parts}) > 1 and out is None and casting != "same_kind":
+    if any(p.type.dtype.kind in "OSUVMm" for p in parts) or (
+        len({p.type.dtype.str for p in parts}) > 1 and out is None and casting != "same_kind"
+    ):
         return fallback.call(np.concatenate, (parts, axis), {} if out is None else {"out": out}, "concatenate")
     return deliver(TABLE["concatenate"](*parts, axis=axis), out, "concatenate", casting)
+
+
+def rows(x: Any) -> list[Any]:
+    """The sub-arrays along the first axis."""
+    return list(x)
 
 
 def _no_sequence() -> Any:
@@ -355,7 +362,7 @@ def stack(arrays: Any, axis: int = 0, out: Any = None, *, dtype: Any = None, cas
 
 def _sequence(arrays: Any) -> list[Any]:
     if isinstance(arrays, Handle):
-        return list(arrays)
+        return rows(arrays)
     if not isinstance(arrays, (list, tuple)) and not isinstance(arrays, np.ndarray):
         raise TypeError('arrays to stack must be passed as a "sequence" type such as list or tuple.')
     return [handle(a) for a in arrays]
@@ -399,7 +406,7 @@ def block(arrays: Any) -> Any:
 
 def _block_depth(arrays: Any) -> int:
     if isinstance(arrays, tuple):
-        raise TypeError("arrays is a tuple. Only lists can be used to arrange blocks, and np.block does not allow implicit conversion from tuple to ndarray.")
+        raise TypeError("arrays is a tuple. Only lists can be used to arrange blocks.")
     if not isinstance(arrays, list):
         return 0
     if not arrays:
@@ -443,7 +450,7 @@ def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
     axis = normalize_axis_index(axis, x.type.ndim)
     total = x.type.shape[axis]
     bounds: Sequence[Any]
-    if isinstance(indices_or_sections, (list, tuple, np.ndarray)) and np.ndim(indices_or_sections) or _is_vector(indices_or_sections):
+    if (isinstance(indices_or_sections, (list, tuple, np.ndarray)) and np.ndim(indices_or_sections)) or _is_vector(indices_or_sections):
         points = [operator.index(i) for i in indices_or_sections]
         bounds = [0, *points, total]
     else:
@@ -508,8 +515,10 @@ def copyto(dst: Any, src: Any, casting: str = "same_kind", where: Any = True) ->
         return
     from .views import assign, cast_for_write
 
-    value = as_handle(src) if type(src) not in (bool, int, float, complex) else TABLE["full"](
-        _fitting(src, dst.type.dtype, casting), shape=(), dtype=dst.type.dtype, context=dst.type.context
+    value = (
+        as_handle(src)
+        if type(src) not in (bool, int, float, complex)
+        else TABLE["full"](_fitting(src, dst.type.dtype, casting), shape=(), dtype=dst.type.dtype, context=dst.type.context)
     )
     while value.type.ndim > dst.type.ndim and value.type.shape[0] == 1:
         value = TABLE["reshape"](value, shape=value.type.shape[1:])

@@ -12,11 +12,12 @@ from ..trace.handle import Handle
 from ..trace.op import TABLE, Op
 from ..trace.ops import index_spec
 from . import fallback
-from .array import Array, Scalar, record_mixed
+from .array import Array, Scalar
 from .convert import NUMBERS, array_of, as_handle, operand
 from .output import deliver, result_layout
 from .views import assign, cast_for_write
 
+_NO_VALUE: Any = np._NoValue  # type: ignore[attr-defined]
 # dtypes that only NumPy's own loops know what to do with
 HOST_KINDS = "OSUV"
 # ufunc -> the op that its `reduce` is, and the one that its `accumulate` is
@@ -46,8 +47,7 @@ class Ufunc(metaclass=UfuncType):
         numpy: the NumPy ufunc.
     """
 
-
-    def __init__(self, ufunc: np.ufunc, op: Op | None, name: str | None = None) -> None:
+    def __init__(self, ufunc: Any, op: Op | None, name: str | None = None) -> None:
         self.numpy, self.op = ufunc, op
         self.__name__ = self.__qualname__ = name or ufunc.__name__
         self.__doc__ = ufunc.__doc__
@@ -120,7 +120,10 @@ class Ufunc(metaclass=UfuncType):
         if signature is not None or sig is not None or gufunc or extobj is not None or order not in ("K", "A", "C"):
             kwargs = {k: v for k, v in (("signature", signature), ("sig", sig), ("extobj", extobj)) if v is not None}
             return self._host(
-                given, out, {"where": where, "casting": casting, "order": order, "dtype": dtype, **kwargs, **gufunc}, default_where=where is True
+                given,
+                out,
+                {"where": where, "casting": casting, "order": order, "dtype": dtype, **kwargs, **gufunc},
+                default_where=where is True,
             )
         if dtype is not None:
             cast = self._in_loop(operands, np.dtype(dtype), casting)
@@ -147,7 +150,7 @@ class Ufunc(metaclass=UfuncType):
         """Operands in the dtypes of the loop that `dtype=` asks for; None where the op's own rule would choose another loop."""
         ufunc, op = self.numpy, self.op
         assert op is not None
-        types = [type(o) if type(o) in NUMBERS and type(o) is not bool else (np.dtype(bool) if type(o) is bool else o.type.dtype) for o in operands]
+        types = _weak_types(operands)
         loop = ufunc.resolve_dtypes(
             (*types, *([None] * ufunc.nout)), signature=(None,) * ufunc.nin + (dtype,) * ufunc.nout, casting=casting
         )
@@ -159,8 +162,8 @@ class Ufunc(metaclass=UfuncType):
         return cast if natural == loop else None
 
     def _check_casting(self, operands: list[Any], casting: str) -> None:
-        types = [type(o) if type(o) in NUMBERS and type(o) is not bool else (np.dtype(bool) if type(o) is bool else o.type.dtype) for o in operands]
-        self.numpy.resolve_dtypes((*types, *([None] * self.numpy.nout)), casting=casting)  # type: ignore[arg-type]
+        types = _weak_types(operands)
+        self.numpy.resolve_dtypes((*types, *([None] * self.numpy.nout)), casting=casting)
 
     def _host(self, given: tuple[Any, ...], out: Any, kwargs: dict[str, Any], default_where: bool = False) -> Any:
         """In NumPy: dtypes that only NumPy has loops for, foreign array classes, rare options."""
@@ -171,11 +174,18 @@ class Ufunc(metaclass=UfuncType):
 
     # -- methods -------------------------------------------------------------------------------------------------------------------
     def reduce(
-        self, array: Any, axis: Any = 0, dtype: Any = None, out: Any = None, keepdims: bool = False, initial: Any = np._NoValue, where: Any = True
+        self,
+        array: Any,
+        axis: Any = 0,
+        dtype: Any = None,
+        out: Any = None,
+        keepdims: bool = False,
+        initial: Any = _NO_VALUE,
+        where: Any = True,
     ) -> Any:
         """Reduce `array` along `axis` by applying the ufunc."""
         native = self.namespace.get(REDUCE.get(self.__name__, ""))
-        options: dict[str, Any] = {} if initial is np._NoValue else {"initial": initial}
+        options: dict[str, Any] = {} if initial is _NO_VALUE else {"initial": initial}
         if where is not True:
             options["where"] = where
         if isinstance(out, tuple):
@@ -281,9 +291,8 @@ class UnaryUfunc(Ufunc):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if not kwargs and len(args) == 1:
             kind = type(args[0])
-            if kind is Array or kind is Scalar:
-                if args[0].type.dtype.kind not in HOST_KINDS:
-                    return self._forward(args[0])
+            if (kind is Array or kind is Scalar) and args[0].type.dtype.kind not in HOST_KINDS:
+                return self._forward(args[0])
         return self.general(args, kwargs)
 
 
@@ -304,7 +313,7 @@ class BinaryUfunc(Ufunc):
         return self.general(args, kwargs)
 
 
-def make_ufunc(ufunc: np.ufunc, op: Op | None, name: str | None = None) -> Ufunc:
+def make_ufunc(ufunc: Any, op: Op | None, name: str | None = None) -> Ufunc:
     """The Ufunc of a NumPy ufunc that records `op` (None: always in NumPy)."""
     kind: Callable[..., Ufunc] = Ufunc
     if op is not None and ufunc.nout == 1 and ufunc.signature is None:
@@ -325,6 +334,11 @@ def foreign_ufunc(ufunc: np.ufunc) -> Ufunc:
 def known_ufunc(ufunc: np.ufunc) -> Ufunc | None:
     """The Ufunc of our namespace for a NumPy ufunc, if there is one."""
     return _made.get(ufunc)
+
+
+def _weak_types(operands: list[Any]) -> list[Any]:
+    """Operands as `resolve_dtypes` takes them: dtypes, or the Python type of a weak number (bool is strong in NumPy)."""
+    return [o.type.dtype if isinstance(o, Handle) else np.dtype(bool) if type(o) is bool else type(o) for o in operands]
 
 
 def _restore(ufunc: np.ufunc) -> Ufunc:
@@ -368,7 +382,7 @@ def _widened(result: Any, target: Any) -> Any:
     return result if result.type.shape == target.type.shape else TABLE["broadcast_to"](result, shape=target.type.shape)
 
 
-def _strong(ufunc: np.ufunc, given: tuple[Any, ...]) -> tuple[Any, ...]:
+def _strong(ufunc: Any, given: tuple[Any, ...]) -> tuple[Any, ...]:
     """Python numbers in the dtypes that NEP 50 gives them, so that NumPy's own promotion state does not matter."""
     if not any(type(a) in NUMBERS for a in given) or not any(isinstance(a, (Handle, np.ndarray, np.generic)) for a in given):
         return given
@@ -381,6 +395,3 @@ def _strong(ufunc: np.ufunc, given: tuple[Any, ...]) -> tuple[Any, ...]:
     except TypeError:
         return given
     return tuple([np.asarray(a, d) if type(a) in NUMBERS and d is not None else a for a, d in zip(given, loop, strict=False)])
-
-
-__all__ = ["Ufunc", "assign", "foreign_ufunc", "known_ufunc", "make_ufunc", "record_mixed"]

@@ -15,8 +15,7 @@ import numpy as np
 
 from ..trace.graph import Graph, Node
 from ..trace.op import TABLE, Op, Ref
-from ..trace.step import CONSTANT, KIND_DTYPES, KIND_TYPES, constant_params, parse_constant
-from ..trace.types import array_type
+from ..trace.step import CONSTANT, constant_params, parse_constant
 
 Number = bool | int | float | complex
 
@@ -46,8 +45,8 @@ def fill_value(nodes: list[Node], position: int) -> Number | None:
     """The value of an array all of whose elements are equal by construction, else None."""
     node = nodes[position]
     op = node.op
-    if op is CONSTANT:
-        return parse_constant(*node.params)
+    if op is CONSTANT or op.fill == "literal":
+        return parse_constant(*node.params[:2])
     if op.fill is None or node.type.dtype.kind not in "biuf":
         return None
     if op.arity == 0:
@@ -69,6 +68,7 @@ class Row:
         reading: `pattern -> replacement`, as people write it.
         ops: names of the ops at the pattern's root.
         apply: the rewrite.
+        family: a whole family of ops in place of `ops`.
         example: emits the pattern on a float array, for the tests.
     """
 
@@ -76,6 +76,7 @@ class Row:
     ops: tuple[str, ...]
     apply: Callable[[Match], Answer]
     example: Callable[[Any, Ref], Ref]
+    family: str = ""
 
 
 def _first(m: Match) -> Answer:
@@ -143,6 +144,20 @@ def _itself(m: Match) -> Answer:
     return m.node.operands[0] if m.node.operands[0] == m.node.operands[1] else None
 
 
+def _absorb_broadcast(m: Match) -> Answer:
+    if m.node.op.outputs != 1:
+        return None
+    named = m.node.op.named(m.node.params)
+    for k, i in enumerate(m.node.operands):
+        inner = m.nodes[i]
+        if inner.op.name != "broadcast_to":
+            continue
+        operands = (*m.node.operands[:k], inner.operands[0], *m.node.operands[k + 1 :])
+        if m.node.op.infer(*[m.nodes[j].type for j in operands], **named) is m.node.type:
+            return Node(m.node.op, operands, m.node.params, m.node.type, m.node.site)
+    return None
+
+
 def _op(name: str) -> Op:
     return TABLE[name]
 
@@ -163,6 +178,13 @@ ROWS: tuple[Row, ...] = (
     Row("reshape(x, x.shape) -> x", ("reshape",), _same_shape, lambda b, x: _op("reshape")(x, shape=x.shape)),
     Row("broadcast_to(x, x.shape) -> x", ("broadcast_to",), _same_shape, lambda b, x: _op("broadcast_to")(x, shape=x.shape)),
     Row(
+        "f(broadcast_to(x, s), y) -> f(x, y), f element-wise",
+        (),
+        _absorb_broadcast,
+        lambda b, x: _op("broadcast_to")(_op("sum")(x, axis=(0,), keepdims=True, dtype=None), shape=x.shape) * x,
+        "elementwise",
+    ),
+    Row(
         "reshape(reshape(x, s), t) -> reshape(x, t)",
         ("reshape",),
         _reshape_twice,
@@ -182,17 +204,20 @@ def by_op(rows: tuple[Row, ...]) -> dict[str, list[Row]]:
     """The rows by the name of their root op."""
     found: dict[str, list[Row]] = {}
     for row in rows:
-        for name in row.ops:
+        for name in row.ops or [op.name for op in TABLE.values() if op.family == row.family]:
             found.setdefault(name, []).append(row)
     return found
 
 
-_BY_OP = by_op(ROWS)
+_by_op: dict[str, list[Row]] = {}
 
 
 def simplify(graph: Graph, table: dict[str, list[Row]] | None = None) -> Graph:
     """Apply the rows wherever they match, in one walk (operands are rewritten before their users)."""
-    rows = _BY_OP if table is None else table
+    if not _by_op:
+        # at the first use, when the op table is complete
+        _by_op.update(by_op(ROWS))
+    rows = _by_op if table is None else table
     nodes: list[Node] = []
     place: list[int] = []
     changed = False
@@ -225,7 +250,7 @@ def _rewrite(rows: Sequence[Row], m: Match) -> Answer:
 
 
 def fold(graph: Graph) -> Graph:
-    """Element-wise ops on arrays of one known value become `full` of the result (computed by the op's own NumPy meaning)."""
+    """Element-wise ops on arrays of one known value become a literal of the result (computed by the op's own NumPy meaning)."""
     nodes: list[Node] = []
     place: list[int] = []
     changed = False
@@ -233,14 +258,7 @@ def fold(graph: Graph) -> Graph:
         node = original.at(place)
         value = _folded(nodes, node)
         if value is not None:
-            params = constant_params(value)
-            kind = params[0]
-            nodes.append(Node(CONSTANT, (), params, array_type((), KIND_DTYPES[kind], weak=KIND_TYPES[kind]), node.site))
-            full = TABLE["full"]
-            given = {"shape": node.type.shape, "dtype": node.type.dtype, "context": node.type.context}
-            made = Node(full, (len(nodes) - 1,), full.bind(given), node.type, node.site)
-            if full.infer(nodes[-1].type, **given) is node.type:
-                node, changed = made, True
+            node, changed = Node(TABLE["literal"], (), (*constant_params(value), node.type), node.type, node.site), True
         place.append(len(nodes))
         nodes.append(node)
     return graph.rebuilt(nodes, place) if changed else graph
@@ -248,6 +266,8 @@ def fold(graph: Graph) -> Graph:
 
 def _folded(nodes: list[Node], node: Node) -> Number | None:
     op = node.op
+    if op.fill is True:
+        return fill_value([*nodes, node], len(nodes))
     if op.family != "elementwise" or op.outputs != 1 or op.operand_dtypes is None or not node.operands:
         return None
     fills = [fill_value(nodes, i) for i in node.operands]

@@ -46,6 +46,8 @@ class Lowerer(Protocol):
 
     def cast(self, entry: Any, dtype: np.dtype) -> Any: ...
 
+    def truth(self, entry: Any) -> Any: ...
+
     def constant(self, value: np.ndarray) -> Any: ...
 
     def guard(self, entry: Any, message: str) -> None: ...
@@ -171,9 +173,14 @@ class Op:
 
     def bind(self, given: Mapping[str, Any]) -> Params:
         """The `params` tuple of a step from keyword arguments."""
-        if not self.params:
+        names = self.params
+        if not names:
             return ()
-        values = [given[n] if n in given else self.defaults[n] for n in self.params]
+        if len(given) == len(names):
+            values = [given[n] for n in names]
+        else:
+            values = [given[n] if n in given else self.defaults[n] for n in names]
+        # by identity: to NumPy a float64 dtype equals None
         return tuple([ABSENT if v is None else v for v in values])
 
     def named(self, params: Params) -> dict[str, Any]:
@@ -182,7 +189,7 @@ class Op:
 
     def __call__(self, *operands: Any, **params: Any) -> Any:
         """Emit this op: into the builder of a `Ref` operand, or, on handles, into the recorder's segment."""
-        values = self.bind(params)
+        values = self.bind(params) if params or self.params else ()
         for operand in operands:
             if type(operand) is Ref:
                 return operand.builder.emit(self, operands, values)

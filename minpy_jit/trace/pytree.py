@@ -9,19 +9,27 @@ from typing import Any
 class Structure:
     """The shape of a container; equal containers compare equal. `build(leaves)` makes one again."""
 
-    __slots__ = ("children", "keys", "kind")
+    __slots__ = ("_hash", "children", "flat", "keys", "kind")
 
     def __init__(self, kind: Any, keys: tuple[Any, ...], children: tuple[Structure, ...]) -> None:
         self.kind, self.keys, self.children = kind, keys, children
+        # a plain list, tuple or dict of leaves: the usual case, built without recursion
+        self.flat: bool = kind in (list, tuple, dict) and all(c is LEAF for c in children)
+        self._hash = hash((kind, keys, children))
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Structure) and (self.kind, self.keys, self.children) == (other.kind, other.keys, other.children)
+        return self is other or isinstance(other, Structure) and (self.kind, self.keys, self.children) == (other.kind, other.keys, other.children)
 
     def __hash__(self) -> int:
-        return hash((self.kind, self.keys, self.children))
+        return self._hash
 
     def build(self, leaves: Iterable[Any]) -> Any:
         """The container with these leaves, in order."""
+        if self is LEAF:
+            (leaf,) = leaves
+            return leaf
+        if self.flat:
+            return dict(zip(self.keys, leaves, strict=True)) if self.kind is dict else self.kind(leaves)
         return self._build(iter(leaves))
 
     def _build(self, leaves: Iterator[Any]) -> Any:
@@ -35,13 +43,36 @@ class Structure:
         return self.kind(values)
 
 
-LEAF = Structure(None, (), ())
+LEAF: Structure = Structure(None, (), ())
+# structures of plain containers of leaves, by kind and length or keys; bounded by dropping all
+_flat: dict[Any, Structure] = {}
 
 
 def flatten(tree: Any) -> tuple[list[Any], Structure]:
     """(leaves, structure)."""
-    leaves: list[Any] = []
-    return leaves, _flatten(tree, leaves)
+    kind = type(tree)
+    if kind is dict:
+        leaves = list(tree.values())
+        key: Any = tuple(tree)
+    elif kind is list or kind is tuple:
+        leaves = list(tree)
+        key = len(leaves)
+    elif isinstance(tree, (dict, list, tuple)):
+        leaves = []
+        return leaves, _flatten(tree, leaves)
+    else:
+        return [tree], LEAF
+    for leaf in leaves:
+        if isinstance(leaf, (dict, list, tuple)):
+            leaves = []
+            return leaves, _flatten(tree, leaves)
+    found = _flat.get((kind, key))
+    if found is None:
+        if len(_flat) > 4096:
+            _flat.clear()
+        children = (LEAF,) * len(leaves)
+        found = _flat[kind, key] = Structure(kind, key if kind is dict else (), children)
+    return leaves, found
 
 
 def _flatten(tree: Any, leaves: list[Any]) -> Structure:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict, deque
-from dataclasses import dataclass
 from types import CodeType
+from typing import NamedTuple
 
 from ..config import config
 from ..errors import locate
 
 
-@dataclass(frozen=True, slots=True)
-class FlushRecord:
+class FlushRecord(NamedTuple):
     """One flush: why, where in the user's program, and what ran.
 
     Attributes:

@@ -1,7 +1,7 @@
-"""The training step of digits.py in MXNet's imperative interface with MXNet's own autograd, as its users write it. Runs in a process of its own.
+"""The training step of digits.py in MXNet's imperative interface with MXNet's own autograd, as its users write it, in a process of its own.
 
-Usage: digits_mxnet.py DATA.npz, which holds x, labels and the parameters w1, b1, w2, b2. Each line of input is a number of steps; the answer is
-the seconds that they took.
+Usage: digits_mxnet.py DATA.npz, which holds x, labels and the parameters w1, b1, w2, b2. Each line of input is a number of steps; the
+answer is the seconds that they took.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy
 
-numpy.bool = numpy.bool_  # mxnet 1.9.1 asks for it, NumPy 1.24 removed it
+numpy.bool = numpy.bool_  # type: ignore[attr-defined] # mxnet 1.9.1 asks for it, NumPy 1.24 removed it
 import mxnet as mx  # noqa: E402
 from mxnet import autograd, nd  # noqa: E402
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..context import CPU, Context
 from ..op import Op, Ref, Sample, Types, define
+from ..step import parse_constant
 from ..types import ArrayType, Shape, array_type
 from .families import ALL_MXNET
 
@@ -46,6 +47,7 @@ def _filled(name: str, function: Callable[..., Any]) -> Op:
         name,
         family="creation",
         arity=0,
+        fill=int(function(())),
         params=("shape", "dtype", "context"),
         defaults={"dtype": _FLOAT64, "context": CPU},
         infer=infer,
@@ -60,6 +62,35 @@ def _filled(name: str, function: Callable[..., Any]) -> Op:
         doc=f"an array of {name}",
     )
 
+
+def _infer_literal(kind: str, text: str, type_: ArrayType) -> ArrayType:
+    return type_
+
+
+def _lower_literal(low: Any, xs: list[Any], types: Types, result: ArrayType, kind: str, text: str, type_: ArrayType) -> Any:
+    value = np.asarray(parse_constant(kind, text)).astype(result.dtype)
+    if result.size <= 1 << 14:
+        return low.constant(np.full(result.shape, value))
+    return low.node("_npi_broadcast_to", [low.constant(value)], {"shape": _shape_attr(result.shape)})
+
+
+literal = define(
+    "literal",
+    family="creation",
+    arity=0,
+    fill="literal",
+    params=("kind", "text", "type_"),
+    infer=_infer_literal,
+    numpy=lambda kind, text, type_: np.full(type_.shape, np.asarray(parse_constant(kind, text)).astype(type_.dtype)),
+    mxnet=_lower_literal,
+    mxnet_dtypes=ALL_MXNET,
+    vjp=(),
+    samples=(
+        Sample((), {"kind": "f", "text": (0.5).hex(), "type_": array_type((2, 3), np.dtype("float32"))}),
+        Sample((), {"kind": "i", "text": "3", "type_": array_type((), np.dtype("int64"))}),
+    ),
+    doc="an array of one known value, of any type: what constant folding leaves",
+)
 
 zeros = _filled("zeros", np.zeros)
 ones = _filled("ones", np.ones)

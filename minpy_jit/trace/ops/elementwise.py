@@ -289,7 +289,7 @@ def _lower_where(low: Any, xs: list[Any], types: Types, result: ArrayType) -> An
     condition, *values = [
         x if t.shape == result.shape else low.node("_npi_broadcast_to", [x], {"shape": wide}) for x, t in zip(xs, types, strict=True)
     ]
-    return low.node("where", [low.cast(condition, np.dtype(np.uint8)), *values])
+    return low.node("where", [low.truth(condition), *values])
 
 
 where: Op = define(

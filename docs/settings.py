@@ -14,8 +14,9 @@ def page() -> str:
     lines = [
         "# Settings",
         "",
-        "Each is an attribute of `minpy_jit.config` and, read once when the package is imported, an environment variable `MINPY_JIT_*`. A value",
-        "that is not legal raises `ValueError`, which lists those that are. `with minpy_jit.config.override(max_steps=10): ...` scopes a change.",
+        "Each is an attribute of `minpy_jit.config` and, read once when the package is imported, an environment variable `MINPY_JIT_*`.",
+        "A value that is not legal raises `ValueError`, which lists those that are.",
+        "`with minpy_jit.config.override(max_steps=10): ...` scopes a change.",
         "",
         "This page is written by `docs/settings.py`.",
         "",

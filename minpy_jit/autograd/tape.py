@@ -14,8 +14,10 @@ import numpy as np
 
 from ..trace.handle import Handle, clone, constructors
 from ..trace.op import TABLE, Ref
-from ..trace.recorder import Recorder, Segment, pending_twin
-from ..trace.step import INPUT, PROJECT, Step
+from ..trace import recorder as recorder_module
+from ..trace.graph import Graph, Node
+from ..trace.recorder import Recorder, Segment, pending_twin, run_lock
+from ..trace.step import CONSTANT, INPUT, PROJECT, SCALAR, Step
 from ..trace.types import ArrayType
 from .pullback import SegmentBuilder, UsageBuilder, active_slots, apply_rules, differentiable
 
@@ -248,7 +250,7 @@ class Tape:
         for step in path:
             if step.op is INPUT:
                 by_index[step.index] = next(inputs)
-            elif step.op.name == "scalar":
+            elif step.op is SCALAR:
                 by_index[step.index] = next(scalars)
         seen: set[int] = {id(v) for v in segment.inputs}
         for slot, value in values.items():
@@ -328,14 +330,14 @@ class Tape:
     def _is_simple(self, seeds: Sequence[tuple[Handle, Handle | None]], targets: Sequence[Target]) -> bool:
         """Whether everything lies in the open segment and the cotangents are ones."""
         recorder = self.recorder
-        if len(self.portions) != 1 or recorder.immediate is not None:
+        if len(self.portions) != 1:
             return False
         portion = self.portions[0]
         if not isinstance(portion, Range) or portion.segment is not recorder.segment:
             return False
         here = portion.segment
         for h, g in seeds:
-            if g is not None or h.segment is not here or h.data is not None:
+            if g is not None or h.segment is not here or (h.data is not None and recorder.immediate is None):
                 return False
         place = id(here)
         for t in targets:
@@ -366,9 +368,26 @@ class Tape:
                 if g is None:
                     g = builder.emit(TABLE["zeros"], (), (target.type.shape, target.type.dtype, target.type.context))
                 slots.append((builder.slot(g), g.type))
-            known = end.remember()[key] = (segment.cursor, slots)
+            known = end.remember()[key] = (segment.cursor, slots, segment.cursor.path()[end.index + 1 :], [])
+        elif recorder.immediate is not None:
+            self._compute(segment, known[1], known[2], known[3])
         segment.cursor = known[0]
         return [adopt(recorder, segment, slot, type_, t) for (slot, type_), t in zip(known[1], targets, strict=True)]
+
+    def _compute(self, segment: Segment, slots: list[tuple[int, Any]], steps: list[Step], made: list[Any]) -> None:
+        """Immediate modes: run a pullback seen before. Eager runs it as one MXNet graph, as MXNet's own autograd does."""
+        recorder = self.recorder
+        if recorder.mode != "eager" or recorder.tapes:
+            for step in steps:
+                recorder.compute(segment, step)
+            return
+        if not made:
+            graph, leaves = pullback_graph(segment.cursor.path(), steps, [slot for slot, _ in slots])
+            made.extend((recorder_module.compile_graph(graph), [i for i, op in leaves if op is not SCALAR], [i for i, op in leaves if op is SCALAR]))
+        run, inputs, numbers = made
+        with run_lock:
+            found = run([segment.values[i] for i in inputs], [segment.values[i] for i in numbers])
+        segment.values.update(zip([slot for slot, _ in slots], found, strict=True))
 
     def _pull_range(self, r: Range, cotangents: dict[Place, Handle]) -> None:
         """One range: steps emitted into the open segment, residuals as inputs where its own segment has run."""
@@ -445,6 +464,35 @@ def pull(builder: SegmentBuilder, path: Sequence[Step], r: Range, active: set[in
         g = cot.pop(index, None)
         if g is not None:
             apply_rules(builder, path, step, g, active, add)
+
+
+def pullback_graph(path: Sequence[Step], steps: Sequence[Step], outputs: Sequence[int]) -> tuple[Graph, list[tuple[int, Any]]]:
+    """The pullback's steps as a graph of their own; also the forward slots that it reads, with the leaf that stands for each."""
+    place: dict[int, int] = {}
+    nodes: list[Node] = []
+    leaves: list[tuple[int, Any]] = []
+
+    def leaf(slot: int) -> None:
+        step = path[slot]
+        op = step.op if step.op is SCALAR or step.op is CONSTANT else INPUT
+        place[slot] = len(nodes)
+        nodes.append(Node(op, (), step.params if op is not INPUT else (), step.type, step.site))
+        if op is not CONSTANT:
+            leaves.append((slot, op))
+
+    inside = {s.index for s in steps}
+    for step in steps:
+        for i in step.operands:
+            if i not in place and i not in inside:
+                leaf(i)
+        place[step.index] = len(nodes)
+        nodes.append(Node(step.op, tuple([place[i] for i in step.operands]), step.params, step.type, step.site))
+    for slot in outputs:
+        if slot not in place:
+            leaf(slot)
+    inputs = tuple([place[i] for i, op in leaves if op is INPUT])
+    numbers = tuple([place[i] for i, op in leaves if op is SCALAR])
+    return Graph(tuple(nodes), inputs, numbers, tuple([place[i] for i in outputs])), leaves
 
 
 def adopt(recorder: Recorder, segment: Segment, slot: int, type_: Any, like: Target | None) -> Handle:

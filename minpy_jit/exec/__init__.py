@@ -8,4 +8,4 @@ from . import eager, run
 
 def install() -> None:
     """Register the executors with the recorder (idempotent)."""
-    set_executor(run.execute, {"eager": eager.compute, "numpy": run.compute_numpy})
+    set_executor(run.execute, {"eager": eager.compute, "numpy": run.compute_numpy}, run.compiled)

@@ -77,13 +77,17 @@ class _Recorder:
 class Call:
     """The imperative MXNet calls of one op on operands of known types."""
 
-    __slots__ = ("calls", "casts", "constants", "guards", "nodes", "results", "types", "zero_d")
+    __slots__ = ("calls", "constants", "guards", "numbers", "results", "types", "zero_d")
 
     def __init__(self, step: Step) -> None:
         writer = _Recorder()
         inputs: list[Any] = []
-        # dtype in which each operand is handed over; arrays of another dtype are cast by MXNet
-        self.casts: list[np.dtype | None] = []
+        # for Python numbers the NDArray that holds them, one element each; arrays of another dtype are cast by MXNet
+        self.numbers: list[mx.NDArray | None] = []
+        results = step.type if step.op.outputs > 1 else (step.type,)
+        self.types = results
+        # one axis spares the switch to NumPy's shapes, where broadcasting makes it mean the same
+        shape = (1,) if step.op.family == "elementwise" and all(t.ndim > 0 for t in results) else ()
         wanted = (
             step.op.operand_dtypes(step.types, step.op.named(step.params))
             if step.op.operand_dtypes is not None
@@ -91,14 +95,13 @@ class Call:
         )
         for k, (type_, dtype) in enumerate(zip(step.types, wanted, strict=True)):
             entry: Any = ("operand", k, 0)
-            self.casts.append(dtype if type_.weak is not None else None)
+            self.numbers.append(mx.NDArray(np.zeros(shape, dtype or type_.dtype)) if type_.weak is not None else None)
             if type_.weak is None and dtype is not None and dtype != type_.dtype:
                 entry = writer.cast(entry, dtype)
             inputs.append(entry)
         assert step.op.mxnet is not None
         found = step.op.mxnet(writer, inputs, step.types, step.type, **step.op.named(step.params))
         self.results = list(found) if step.op.outputs > 1 else [found]
-        self.types = step.type if step.op.outputs > 1 else (step.type,)
         if any(r[0] != "call" for r in self.results):
             self.results = [writer.node("_copy", [r]) if r[0] != "call" else r for r in self.results]
         self.constants, self.guards = writer.constants, writer.guards
@@ -112,7 +115,9 @@ class Call:
             )
             for creator, sources, keys, values in writer.calls
         ]
-        self.zero_d = any(ndim == 0 for ndim in (*[t.ndim for t in (*step.types, *self.types)], *[c.array.ndim for c in self.constants]))
+        ranks = [t.ndim for t in (*step.types, *self.types) if t.weak is None]
+        ranks += [n.array.ndim for n in (*self.constants, *self.numbers) if n is not None]
+        self.zero_d = 0 in ranks
 
     def run(self, operands: Sequence[Any]) -> list[np.ndarray]:
         """Invoke; results are NumPy views of MXNet's memory."""
@@ -123,13 +128,11 @@ class Call:
 
     def _run(self, operands: Sequence[Any]) -> list[np.ndarray]:
         given = []
-        held = []
-        for operand, dtype in zip(operands, self.casts, strict=True):
+        for operand, number in zip(operands, self.numbers, strict=True):
             if type(operand) is np.ndarray:
                 given.append(handle_of(operand))
             else:
-                number = mx.NDArray(np.asarray(operand, dtype))
-                held.append(number)
+                number.array[...] = operand
                 given.append(number.handle)
         made: list[list[mx.Owned]] = []
         for creator, sources, keys, values, inputs in self.calls:

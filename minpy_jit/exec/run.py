@@ -432,6 +432,23 @@ def _recover(error: Exception, end: Step, slots: tuple[int, ...], inputs: Sequen
     return outcome
 
 
+def compiled(graph: Graph) -> Any:
+    """A graph as a function of its inputs and numbers that returns the values of its outputs."""
+    optimized = optimize(graph)
+    slots = tuple(range(len(graph.outputs)))
+    plan: Plan | None = None
+
+    def run(inputs: Sequence[np.ndarray], scalars: Sequence[Any]) -> list[Any]:
+        nonlocal plan
+        if plan is None:
+            plan = plan_cache.get(optimized, slots)
+        plan_cache.touch(plan)
+        values = plan.run(inputs, scalars).values
+        return [values[slot] for slot in slots]
+
+    return run
+
+
 def compute_numpy(step: Step, operands: Sequence[Any]) -> Any:
     """Mode "numpy": one step, now."""
     if step.op is PROJECT:

@@ -17,13 +17,13 @@ from .views import assign, make_view, root_of
 
 def get(x: Handle, key: Any) -> Any:
     """`x[key]`."""
-    if x.type.dtype.kind in "OV" and (x.type.dtype.names is not None or index_spec.parse(key, x.type.shape) is not None):
+    if x.type.dtype.kind in "OSUV" and (x.type.dtype.names is not None or index_spec.parse(key, x.type.shape) is not None):
         found = observe(x, "index")[key]
         if isinstance(found, np.ndarray) and x.type.dtype.names is not None:
             # fields of records are copies here
             return host(found.copy(), x.type.context)
         if not isinstance(found, np.ndarray):
-            # an object stands for itself
+            # an object stands for itself, a string is a str
             return found
     if isinstance(key, Handle) and key.type.scalar and key.type.dtype.kind in "iu" and x.type.ndim > 1:
         # the result is a view, and which one depends on the value

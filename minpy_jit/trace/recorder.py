@@ -55,7 +55,11 @@ class TapeHook(Protocol):
 Executor = Callable[[Step, tuple[int, ...], Sequence[np.ndarray], Sequence[Any]], Outcome]
 Immediate = Callable[[Step, list[Any]], Any]
 
+# a graph, made ready to be run many times: values of its inputs and numbers -> values of its outputs
+Compiled = Callable[[Sequence[np.ndarray], Sequence[Any]], list[Any]]
+
 _executor: Executor
+compile_graph: Callable[[Any], Compiled]
 _immediate: dict[str, Immediate] = {}
 # sealed segments that may wait; a program that observes nothing must not pile them up
 MAX_SEALED = 64
@@ -63,10 +67,10 @@ MAX_SEALED = 64
 run_lock = threading.RLock()
 
 
-def set_executor(executor: Executor, immediate: dict[str, Immediate]) -> None:
-    """Told by the execution layer who runs finished paths, and single steps in the "eager" and "numpy" modes."""
-    global _executor
-    _executor = executor
+def set_executor(executor: Executor, immediate: dict[str, Immediate], compiler: Callable[[Any], Compiled]) -> None:
+    """Told by the execution layer who runs finished paths, single steps in the "eager" and "numpy" modes, and graphs."""
+    global _executor, compile_graph
+    _executor, compile_graph = executor, compiler
     _immediate.update(immediate)
     # this thread's recorder was made before anyone could execute
     local.recorder.set_mode(local.recorder.mode)

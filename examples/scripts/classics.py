@@ -6,14 +6,14 @@ rng = np.random.default_rng(0)
 
 points = np.concatenate([rng.normal(centre, 0.3, (50, 2)) for centre in [(0, 0), (3, 3), (0, 4)]])
 centres = points[rng.choice(len(points), 3, replace=False)]
-for turn in range(20):
+for _ in range(20):
     distances = np.sqrt(((points[:, None, :] - centres[None]) ** 2).sum(-1))
     nearest = distances.argmin(1)
     moved = np.array([points[nearest == k].mean(0) for k in range(3)])
     if np.allclose(moved, centres):
         break
     centres = moved
-print(f"k-means: {turn} turns, sizes {np.bincount(nearest)}")
+print(f"k-means: sizes {np.bincount(nearest)}")
 print(np.sort(centres, axis=0).round(3))
 
 cells = (rng.random((16, 16)) < 0.3).astype(int)

@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..trace.handle import Handle, clone, constructors
-from ..trace.op import TABLE, Ref
 from ..trace import recorder as recorder_module
 from ..trace.graph import Graph, Node
+from ..trace.handle import Handle, clone, constructors
+from ..trace.op import TABLE, Ref
 from ..trace.recorder import Recorder, Segment, pending_twin, run_lock
 from ..trace.step import CONSTANT, INPUT, PROJECT, SCALAR, Step
 from ..trace.types import ArrayType
@@ -76,8 +76,8 @@ class Target(NamedTuple):
     """An argument to differentiate by: where its value was made, and what its gradient looks like."""
 
     place: Place
-    type: ArrayType
     cls: type[Handle]
+    type: ArrayType
 
 
 class Tape:
@@ -134,7 +134,7 @@ class Tape:
             opened.segment.values[watched.index] = watched.data
             self.tracked[id(watched.data)] = (watched.data, (id(opened.segment), watched.index))
         opened.entries.add(watched.index)
-        return watched, Target((id(opened.segment), watched.index), watched.type, type(watched))
+        return watched, Target((id(opened.segment), watched.index), type(watched), watched.type)
 
     def watches(self, data: np.ndarray) -> bool:
         """Whether a gradient may flow to this materialised value."""
@@ -340,10 +340,7 @@ class Tape:
             if g is not None or h.segment is not here or (h.data is not None and recorder.immediate is None):
                 return False
         place = id(here)
-        for t in targets:
-            if t.place[0] != place:
-                return False
-        return True
+        return all(t.place[0] == place for t in targets)
 
     def _jump(self, r: Range, results: list[int], goals: list[int], targets: Sequence[Target]) -> list[Handle]:
         """Emit the pullback's steps once; later, move the cursor past them: the pullback of a replayed forward is itself replayed."""
@@ -383,7 +380,9 @@ class Tape:
             return
         if not made:
             graph, leaves = pullback_graph(segment.cursor.path(), steps, [slot for slot, _ in slots])
-            made.extend((recorder_module.compile_graph(graph), [i for i, op in leaves if op is not SCALAR], [i for i, op in leaves if op is SCALAR]))
+            made.extend(
+                (recorder_module.compile_graph(graph), [i for i, op in leaves if op is not SCALAR], [i for i, op in leaves if op is SCALAR])
+            )
         run, inputs, numbers = made
         with run_lock:
             found = run([segment.values[i] for i in inputs], [segment.values[i] for i in numbers])

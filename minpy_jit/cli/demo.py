@@ -58,12 +58,14 @@ def main(args: argparse.Namespace) -> int:
     if not run_script(PROGRAMS / "heat.py"):
         return 1
 
+    out.print()
     out.rule("2. A network on real data: 1797 handwritten digits, 64-128-10, a plain Python loop", align="left")
     print("Training lazily: steps are recorded as Python runs, and run when the loop looks at a loss, every tenth step.", flush=True)
     trained, curve = digits.train(12 if args.quick else 25)
     _, _, pixels, labels = digits.load()
     accuracy = 100 * digits.accuracy(trained, pixels, labels)
 
+    out.print()
     out.rule("3. The same training step, five ways", align="left")
     rows = time_steps(calls=20 if args.quick else 100, blocks=3 if args.quick else 9)
     out.print(step_table(rows))

@@ -129,7 +129,7 @@ class Call:
     def _run(self, operands: Sequence[Any]) -> list[np.ndarray]:
         given = []
         for operand, number in zip(operands, self.numbers, strict=True):
-            if type(operand) is np.ndarray:
+            if number is None:
                 given.append(handle_of(operand))
             else:
                 number.array[...] = operand

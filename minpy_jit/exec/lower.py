@@ -207,7 +207,7 @@ def lower(graph: Graph, stage: Stage) -> Lowered:
         writer.current = node
         dtypes = operand_dtypes(graph, node)
         types = tuple(graph.nodes[i].type for i in node.operands)
-        if node.op.family == "elementwise" and node.op.outputs == 1 and 0 < node.type.ndim and node.type.size <= EXPANDED:
+        if node.op.family == "elementwise" and node.op.outputs == 1 and node.type.ndim > 0 and node.type.size <= EXPANDED:
             # numbers in the shape of the result: MXNet's broadcasting loop is about twice as slow as its plain one
             shape = node.type.shape
             inputs = [

@@ -176,10 +176,8 @@ class Op:
         names = self.params
         if not names:
             return ()
-        if len(given) == len(names):
-            values = [given[n] for n in names]
-        else:
-            values = [given[n] if n in given else self.defaults[n] for n in names]
+        defaults = self.defaults
+        values = [given[n] if n in given else defaults[n] for n in names]
         # by identity: to NumPy a float64 dtype equals None
         return tuple([ABSENT if v is None else v for v in values])
 

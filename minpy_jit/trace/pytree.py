@@ -18,7 +18,9 @@ class Structure:
         self._hash = hash((kind, keys, children))
 
     def __eq__(self, other: object) -> bool:
-        return self is other or isinstance(other, Structure) and (self.kind, self.keys, self.children) == (other.kind, other.keys, other.children)
+        if self is other:
+            return True
+        return isinstance(other, Structure) and (self.kind, self.keys, self.children) == (other.kind, other.keys, other.children)
 
     def __hash__(self) -> int:
         return self._hash

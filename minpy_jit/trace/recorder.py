@@ -410,7 +410,7 @@ class Recorder:
             # replayed; `next` is only ever set where no call site has to be compared
             segment.cursor = step
         else:
-            types = [WEAK_TYPES[type(o)] if type(o) in WEAK_TYPES else o.type for o in operands]
+            types = [o.type if isinstance(o, Handle) else WEAK_TYPES[type(o)] for o in operands]
             step = segment.advance(op, slots, params, None, types)
         if step.low is not None:
             check_numbers(step, operands)

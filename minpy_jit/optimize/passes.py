@@ -78,9 +78,11 @@ def verify(graph: Graph, before: Graph, name: str) -> None:
         InvalidGraph: naming the pass and the node.
     """
 
-    def rule(position: int, node: Node, types: list[Any]) -> Any:
-        if any(i >= position for i in node.operands):
+    for position, node in enumerate(graph.nodes):
+        if any(not 0 <= i < position for i in node.operands):
             raise InvalidGraph(f"[{name}] %{position} uses a later node: {node!r}")
+
+    def rule(position: int, node: Node, types: list[Any]) -> Any:
         if node.op not in _LEAVES:
             expected = (
                 node.op.infer(types[0], node.params[0]) if node.op is PROJECT else node.op.infer(*types, **node.op.named(node.params))

@@ -21,7 +21,7 @@ from ..trace.step import CONSTANT, INPUT, PROJECT, SCALAR, Step
 from ..trace.types import ArrayType
 from .pullback import SegmentBuilder, UsageBuilder, active_slots, apply_rules, differentiable
 
-_WATCH = TABLE["watch"]
+_watch = recorder_module.unary(TABLE["watch"])
 _new = object.__new__
 # a value's place: (identity of its segment, slot)
 Place = tuple[int, int]
@@ -122,10 +122,11 @@ class Tape:
 
     def watch(self, value: Handle) -> tuple[Handle, Target]:
         """A handle on the value under a new identity (what the function gets as its argument), and the place to differentiate by."""
-        recorder = self.recorder
-        recorder.segment.use(value)
-        opened = self.open_range()
-        watched: Handle = recorder.record(_WATCH, (value,), ())
+        segment = self.recorder.segment
+        segment.use(value)
+        last = self.portions[-1] if self.portions else None
+        opened = last if type(last) is Range and last.segment is segment and last.stop is None else self.open_range()
+        watched: Handle = _watch(value)
         if watched.segment is not opened.segment:
             # the segment was cut at this very step
             opened = self.open_range()

@@ -64,7 +64,7 @@ class _Recorder:
         return self.node("Cast", [entry], {"dtype": MX_NAMES[dtype]})
 
     def truth(self, entry: Any) -> Any:
-        return self.cast(entry, np.dtype(np.uint8))
+        return self.cast(entry, np.dtype(np.float32))
 
     def constant(self, value: np.ndarray) -> Any:
         self.constants.append(mx.NDArray(np.array(value, order="C")))

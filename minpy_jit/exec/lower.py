@@ -91,9 +91,8 @@ def is_native(graph: Graph, node: Node) -> bool:
     return op.mxnet(probe, entries, types, node.type, **op.named(node.params)) is not NotImplemented
 
 
+# not the equalities: the older ones branch on each element (24 µs on fresh 32x128 data where `_npi_equal` takes 4)
 _OLDER_COMPARISONS = {
-    "_npi_equal": "broadcast_equal",
-    "_npi_not_equal": "broadcast_not_equal",
     "_npi_less": "broadcast_lesser",
     "_npi_less_equal": "broadcast_lesser_equal",
     "_npi_greater": "broadcast_greater",
@@ -136,7 +135,7 @@ class _Writer:
     def truth(self, entry: Entry) -> Entry:
         """A bool entry as numbers, 0 or 1, of whatever dtype is cheapest."""
         found = self.comparisons.get(entry)
-        return self.cast(entry, np.dtype(np.uint8)) if found is None else self._compare(*found[:2])
+        return self.cast(entry, np.dtype(np.float32)) if found is None else self._compare(*found[:2])
 
     def _compare(self, name: str, inputs: list[Entry]) -> Entry:
         key = (name, tuple(inputs))

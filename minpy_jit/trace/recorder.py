@@ -549,7 +549,8 @@ class Recorder:
             if config.flush_log:
                 self._log(cause, segment, 0, None, perf_counter() - started)
             return
-        segment.inputs = [known(value, cause) for value in segment.inputs]
+        # what was pending in an earlier segment is there by now, or is run
+        segment.inputs = [observe(value, cause) if isinstance(value, Handle) else value for value in segment.inputs]
         try:
             with run_lock:
                 outcome = _executor(segment.cursor, tuple(sorted(needed)), segment.inputs, segment.scalars)
@@ -617,11 +618,6 @@ def check_numbers(step: Step, operands: Iterable[Any]) -> None:
             if step.op.scalar_error is not None:
                 raise step.op.scalar_error(value, high)
             raise OverflowError(f"[{step.op.name}] Python integer {value} out of bounds for {integer_name(high)}")
-
-
-def known(value: Any, cause: str) -> np.ndarray:
-    """An input's host array; one that was pending in an earlier segment is there by now, or is run."""
-    return observe(value, cause) if isinstance(value, Handle) else value
 
 
 def pending_twin(handle: Handle) -> Handle:

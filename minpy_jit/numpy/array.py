@@ -388,7 +388,7 @@ def _inplace(op_name: str, method: str) -> Any:
             return NotImplemented
         if result.type is self.type and self.alias is None and result.alias is None and result.data is None:
             segment = result.segment
-            if segment.recorder.session is None:
+            if segment is not None and segment.recorder.session is None:
                 # the usual case: this handle takes the place of the one just handed out
                 if self.segment is segment and self.data is None:
                     segment.arrays.pop()

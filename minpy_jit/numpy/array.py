@@ -388,9 +388,10 @@ def _inplace(op_name: str, method: str) -> Any:
             return NotImplemented
         if result.type is self.type and self.alias is None and result.alias is None and result.data is None:
             segment = result.segment
+            listed = self.data is None and self.segment is segment
             if segment is not None and segment.recorder.session is None:
                 # the usual case: this handle takes the place of the one just handed out
-                if self.segment is segment and self.data is None:
+                if listed:
                     segment.arrays.pop()
                 else:
                     segment.arrays[-1] = self

@@ -16,6 +16,7 @@ from .trace.context import num_gpus
 from .trace.handle import Handle
 from .trace.pytree import flatten
 from .trace.recorder import current, observe
+from .trace.region import set_explainer
 from .trace.stats import FlushRecord
 from .trace.stats import stats as _stats
 
@@ -189,6 +190,9 @@ def explain(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> str:
             for i, node in enumerate(plan.graph.nodes):
                 lines.append(f"    %{i} = {node!r}" + (f"   # {locate(node.site)}" if node.site else ""))
     return "\n".join(lines)
+
+
+set_explainer(explain)
 
 
 def why(array: Any) -> str:

@@ -129,6 +129,7 @@ def test_explain_warmup_clear() -> None:
     f.warmup(np.ones(4))
     assert f.stats()["compiles"] == 1
     text = minpy_jit.explain(f, np.ones(4))
+    assert "steady: 1 flush(es), 1 executor run(s)" in f.explain(np.ones(4))
     assert "exp(" in text
     assert "executor run" in text
     f.clear()

@@ -17,6 +17,15 @@ from .recorder import current
 from .stats import stats
 
 
+_explain: Callable[..., str]
+
+
+def set_explainer(explainer: Callable[..., str]) -> None:
+    """Told by the package's top who writes reports."""
+    global _explain
+    _explain = explainer
+
+
 class Region:
     """A traced function, method, lambda or closure; as a context manager, a traced block.
 
@@ -72,6 +81,10 @@ class Region:
     def stats(self) -> dict[str, int]:
         """Counters of this region: `calls`, `flushes`, `compiles`, runs by executor."""
         return dict(self.counts)
+
+    def explain(self, *args: Any, **kwargs: Any) -> str:
+        """What a call with these arguments does: see `minpy_jit.explain` (the function is called three times)."""
+        return _explain(self, *args, **kwargs)
 
     def warmup(self, *specs: Any) -> None:
         """Compile for arguments like `specs` (arrays, or anything the function takes): calls the function twice and runs it, so its side

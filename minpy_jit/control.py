@@ -15,7 +15,7 @@ from .errors import locate
 from .trace.context import num_gpus
 from .trace.handle import Handle
 from .trace.pytree import flatten
-from .trace.recorder import current, observe
+from .trace.recorder import current, observe, run_lock
 from .trace.region import set_explainer
 from .trace.stats import FlushRecord
 from .trace.stats import stats as _stats
@@ -69,7 +69,7 @@ def stats() -> Mapping[str, Any]:
     """
     from .exec.run import plan_cache
 
-    counts = dict(_stats.counts)
+    counts = _stats.counts.copy()
     for name in (
         "recorded",
         "steps",
@@ -107,7 +107,8 @@ def clear_caches() -> None:
     from .exec.run import plan_cache
 
     current().clear()
-    plan_cache.clear()
+    with run_lock:
+        plan_cache.clear()
 
 
 def info() -> dict[str, Any]:

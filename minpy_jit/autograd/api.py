@@ -14,9 +14,9 @@ from ..numpy.convert import NUMBERS, array_of, default_dtype, host, operand
 from ..trace.handle import Handle
 from ..trace.op import TABLE
 from ..trace.pytree import Structure, flatten, tree_map
-from ..trace.recorder import Segment, current
+from ..trace.recorder import Recorder, Segment, current
 from .pullback import differentiable
-from .tape import Tape, Target, zeros_of
+from .tape import Tape, Target, twin, zeros_of
 
 Argnum = int | Sequence[int]
 
@@ -51,7 +51,9 @@ class _Forward:
         self.tape = Tape(recorder)
         self.structures: list[Structure] = []
         self.targets: list[list[Target | None]] = []
+        self.twins: dict[int, Handle] = {}
         arguments = list(args)
+        keep_open = False
         recorder.tapes.append(self.tape)
         if recorder.immediate is not None and len(recorder.tapes) == 1:
             # from here on steps are recorded as well as computed
@@ -68,11 +70,26 @@ class _Forward:
                 # the function gets handles of its own: what it writes to its arguments stays inside
                 arguments[argnum] = structure.build([inside for inside, _ in watched])
             self.result = f(*arguments, **kwargs)
+            # a view is read while the tape is active; what the user may write to before the pullback is called is held apart
+            self.twins = {
+                id(leaf): twin(leaf)
+                for leaf in flatten(self.result)[0]
+                if isinstance(leaf, Handle) and (keep or leaf.segment is None) and differentiable(leaf.type)
+            }
+            keep_open = not keep
         finally:
             recorder.tapes.remove(self.tape)
             self.tape.close()
-        if keep:
-            recorder.kept.append(weakref.ref(self.tape))
+            if keep:
+                recorder.kept.append(weakref.ref(self.tape))
+            if not keep_open:
+                self._unrecord(recorder)
+
+    @staticmethod
+    def _unrecord(recorder: Recorder) -> None:
+        """In the immediate modes, nothing is recorded any more when no tape is active."""
+        if recorder.immediate is not None and not recorder.tapes:
+            recorder.seal()
 
     def pull(self, seeds: Sequence[tuple[Handle, Handle | None]]) -> list[Any]:
         """Gradients in the shape of the chosen arguments, one per argnum."""
@@ -81,14 +98,14 @@ class _Forward:
             recorder.segment = Segment(recorder, recorder.immediate_root)
             recorder.segment.limit = -1
         flat = [t for targets in self.targets for t in targets if t is not None]
-        gradients = iter(self.tape.backward(seeds, flat))
-        found = [
-            structure.build([None if t is None else next(gradients) for t in targets])
-            for structure, targets in zip(self.structures, self.targets, strict=True)
-        ]
-        if recorder.immediate is not None and not recorder.tapes:
-            recorder.fresh()
-        return found
+        try:
+            gradients = iter(self.tape.backward([(self.twins.get(id(h), h), g) for h, g in seeds], flat))
+            return [
+                structure.build([None if t is None else next(gradients) for t in targets])
+                for structure, targets in zip(self.structures, self.targets, strict=True)
+            ]
+        finally:
+            self._unrecord(recorder)
 
 
 def _results(value: Any) -> list[tuple[Handle, Handle | None]]:

@@ -25,10 +25,11 @@ class _Suspended:
 
     def __enter__(self) -> list[Any]:
         self.tapes, self.recorder.tapes = self.recorder.tapes, []
+        self.before, self.recorder.suspended = self.recorder.suspended, [*self.recorder.suspended, *self.tapes]
         return self.tapes
 
     def __exit__(self, *_: object) -> None:
-        self.recorder.tapes = self.tapes
+        self.recorder.tapes, self.recorder.suspended = self.tapes, self.before
 
 
 def _fresh(value: Any) -> Any:

@@ -108,7 +108,7 @@ class UsageBuilder:
 
 def unbroadcast(g: Ref, type_: ArrayType) -> Ref:
     """A contribution in the shape and dtype of the operand that it belongs to."""
-    if g.type.weak is not None or (g.type.size < type_.size and g.ndim <= type_.ndim):
+    if g.type.weak is not None or (0 < g.type.size < type_.size and g.ndim <= type_.ndim):
         g = TABLE["broadcast_to"](TABLE["astype"](g, dtype=type_.dtype), shape=type_.shape)
     if g.shape != type_.shape:
         extra = g.ndim - type_.ndim

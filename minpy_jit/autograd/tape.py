@@ -85,6 +85,8 @@ class Tape:
 
     def __init__(self, recorder: Recorder) -> None:
         self.recorder = recorder
+        # segments begun later are recorded entirely while this tape is active
+        self.began = recorder.segment.serial
         self.portions: list[Range | Opaque] = []
         # materialised values on the way: identity -> (value, place); the reference keeps the identity unique
         self.tracked: dict[int, tuple[np.ndarray, Place]] = {}
@@ -189,17 +191,18 @@ class Tape:
             data = value.data if isinstance(value, Handle) else value
             found = None if data is None else self.tracked.get(id(data))
             if found is not None and found[1] != (id(segment), step.index):
-                ranges[0].entries.add(step.index)
-                ranges[0].origins[step.index] = found[1]
+                # the range that it lies in: the sweep stops at a range's own entries
+                within = next((r for r in reversed(ranges) if r.start < step.index), ranges[0])
+                within.entries.add(step.index)
+                within.origins[step.index] = found[1]
 
     # -- recorder's hooks ------------------------------------------------------------------------------------------------------------
     def required(self, segment: Segment) -> Iterable[int]:
         """Slots whose values the pullback needs and that would otherwise be dropped at this flush."""
         ranges = self._ranges(id(segment))
         if not ranges:
-            if self.closed or segment.cursor.index < 0 or not self.portions:
+            if self.closed or segment.cursor.index < 0 or not self.portions or segment.serial <= self.began:
                 return ()
-            # recorded entirely while this tape was active
             last = self.portions[-1]
             if isinstance(last, Range):
                 last.close()
@@ -255,13 +258,15 @@ class Tape:
                 by_index[step.index] = next(scalars)
         seen: set[int] = {id(v) for v in segment.inputs}
         for slot, value in values.items():
+            if path[slot].op is INPUT:
+                # the very array that came in: by its identity an outer tape knows it
+                values[slot] = by_index[slot]
+                continue
             if slot in active:
                 if id(value) in seen or id(value) in self.tracked:
                     # the same memory under two meanings (an identity step): tell them apart
                     value = values[slot] = value.view()
                 seen.add(id(value))
-                if path[slot].op is INPUT:
-                    continue
                 self.tracked[id(value)] = (value, (id(segment), slot))
         for r in ranges:
             r.residuals = {**by_index, **values}

@@ -163,15 +163,22 @@ def compute(step: Step, operands: list[Any]) -> Any:
         return operands[0][step.params[0]]
     if step.op is CONSTANT:
         return parse_constant(*step.params)
+    if mx.forked:
+        return reference.evaluate(step.op, step.types, step.params, operands, step.type)
     memo = step.memo
     call: Any = memo.get("eager", False) if memo is not None else False
     if call is False:
         call = step.remember()["eager"] = Call(step) if _is_native(step) else None
+    if call is not None:
+        stats.counts["eager_calls"] += len(call.calls)
+        try:
+            results = call.run(operands)
+        except mx.MXNetError:
+            # shapes that MXNet refuses (six axes that broadcast, say): from now on in NumPy, as in lazy mode
+            call = step.remember()["eager"] = None
     if call is None:
         stats.counts["host_steps"] += 1
         return reference.evaluate(step.op, step.types, step.params, operands, step.type)
-    stats.counts["eager_calls"] += len(call.calls)
-    results = call.run(operands)
     return tuple(results) if step.op.outputs > 1 else results[0]
 
 

@@ -14,6 +14,7 @@ import os
 import sys
 import tempfile
 import threading
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import ModuleType
@@ -27,6 +28,17 @@ from ..trace.context import CPU, Context, set_gpu_counter
 _load_lock = threading.RLock()
 _lib: Any = None
 _engine = "not loaded"
+# whether this process was forked from one that had loaded MXNet: its thread pools hang here, so NumPy runs everything
+forked = False
+
+
+def _after_fork() -> None:
+    global forked
+    forked = forked or _lib is not None
+    _load_lock.release()
+
+
+os.register_at_fork(before=_load_lock.acquire, after_in_parent=_load_lock.release, after_in_child=_after_fork)
 
 # mshadow type flags (include/mshadow/base.h) and DLPack codes (dlpack.h) of the dtypes that MXNet has
 MX_DTYPES: dict[int, np.dtype] = {
@@ -80,7 +92,10 @@ def _import_mxnet() -> ModuleType:
     if not had_bool:
         np.bool = np.bool_  # type: ignore[attr-defined]
     try:
-        mxnet = importlib.import_module("mxnet")
+        with warnings.catch_warnings():
+            # mxnet touches what NumPy deprecated: not the user's business, nor an error under -W error
+            warnings.simplefilter("ignore")
+            mxnet = importlib.import_module("mxnet")
     finally:
         if not had_bool:
             del np.bool  # type: ignore[attr-defined]

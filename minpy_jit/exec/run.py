@@ -21,7 +21,7 @@ from ..trace.graph import Graph, graph_of
 from ..trace.stats import stats
 from ..trace.step import CONSTANT, PROJECT, Step, parse_constant
 from ..trace.types import ArrayType
-from . import reference
+from . import mx, reference
 from .lower import Lowered, is_native, lower
 from .mx import Executor, MXNetError, NDArray, Symbol, set_threads, threads
 from .reference import Poison
@@ -137,12 +137,23 @@ class Instance:
                 held[2] = value
         for vector, positions in self.numbers:
             vector[:] = [values[p] for p in positions]
-        self.executor.forward()
+        try:
+            self.executor.forward()
+        except BaseException:
+            # Ctrl-C, say: a retry needs the inputs whose memory this run has written to
+            self._restore(values)
+            raise
         for k, guard in enumerate(self.lowered.guards):
             # 0.2 µs where `.any()` takes 2.3
             if np.count_nonzero(self.outputs[self.results + k]):
                 raise reference.describe(IndexError(guard.message), guard.node)
         return self.outputs[: self.results]
+
+    def _restore(self, values: dict[int, Any]) -> None:
+        """Give dying inputs whose memory was written again their values back (see `free`)."""
+        for position, memory in self.staged.items():
+            if any(values[position] is output for output in self.outputs):
+                values[position][...] = memory
 
     @property
     def nbytes(self) -> int:
@@ -212,7 +223,7 @@ class HostStage:
 class Plan:
     """A program ready to run: optimised, partitioned, lowered. Attributes are what `explain` shows."""
 
-    __slots__ = ("graph", "host_steps", "key", "leaves", "may_raise", "nodes", "runs", "slots", "stages", "threads")
+    __slots__ = ("donors", "graph", "host_steps", "key", "leaves", "may_raise", "nodes", "runs", "slots", "stages", "threads")
 
     def __init__(self, graph: Graph, slots: tuple[int, ...]) -> None:
         self.slots = slots
@@ -228,9 +239,20 @@ class Plan:
             bool(s.lowered.guards) if isinstance(s, NativeStage) else any(graph.nodes[p].op.raises for p in s.stage.nodes)
             for s in self.stages
         )
+        self.donors = self._donors()
         self.leaves = reference.leaf_values(graph)
         # waking a second thread costs more than small work: measured on elementwise loops and products of two cores
         self.threads = threads() if _work(graph) > SMALL_WORK else 1
+
+    def _donors(self) -> tuple[int, ...]:
+        """Which inputs, by number, the last stage may write over when nobody else holds them: those that are no results themselves.
+
+        Earlier stages take none (what runs after them reads the inputs), nor does a program that may fail (it would need them once more).
+        """
+        if self.may_raise:
+            return ()
+        results = set(self.graph.outputs)
+        return tuple([k for k, p in enumerate(self.graph.inputs) if p not in results])
 
     @property
     def executor(self) -> str:
@@ -244,12 +266,14 @@ class Plan:
         values: dict[int, Any] = dict(self.leaves)
         values.update(zip(graph.inputs, inputs, strict=True))
         values.update(zip(graph.scalars, scalars, strict=True))
-        # an input is held by the list of inputs and by `values`; if by nobody else, its memory may be written again by this very run,
-        # which has copied it by then (unless a failure would need it once more)
-        dying: Mapping[int, int] = {} if self.may_raise else dict.fromkeys(map(id, inputs), 2)
         compiled = False
         set_threads(self.threads)
-        for stage in self.stages:
+        for stage in self.stages[:-1]:
+            compiled |= stage.run(values, {})
+        # an input is held by the list of inputs and by `values`; if by nobody else, its memory may be written again by this very run,
+        # which has copied it by then
+        dying = dict.fromkeys([id(inputs[k]) for k in self.donors], 2)
+        for stage in self.stages[-1:]:
             compiled |= stage.run(values, dying)
         self.runs += 1
         return Outcome(
@@ -298,9 +322,9 @@ class PlanCache:
 
     def get(self, graph: Graph, slots: tuple[int, ...]) -> Plan:
         """The plan of an optimised graph; compiles it when it is new."""
-        key = fingerprint(graph)
+        key = (*fingerprint(graph), slots)
         plan = self.plans.get(key)
-        if plan is None or plan.slots != slots:
+        if plan is None:
             started = perf_counter()
             plan = Plan(graph, slots)
             plan.key = key
@@ -332,7 +356,8 @@ class PlanCache:
 
     @property
     def nbytes(self) -> int:
-        return sum(p.nbytes for p in self.plans.values())
+        # a list: another thread may be adding a plan
+        return sum(p.nbytes for p in list(self.plans.values()))
 
     def clear(self) -> None:
         """Release everything."""
@@ -387,10 +412,10 @@ def execute(end: Step, slots: tuple[int, ...], inputs: Sequence[np.ndarray], sca
             else:
                 encounter = known[slots] = Encounter()
     encounter.count += 1
-    plan = None if config.check_nan else encounter.plan
+    plan = None if config.check_nan or mx.forked else encounter.plan
     if plan is None:
         first = encounter.count == 1 and config.first_run == "reference" and not config.deterministic
-        if first or end.index > LONGEST or config.check_nan:
+        if first or end.index > LONGEST or config.check_nan or mx.forked:
             started = perf_counter()
             outcome = _run_reference(eliminate_dead(graph_of(end, slots)), slots, inputs, scalars)
             stats.seconds["run"] += perf_counter() - started
@@ -441,6 +466,8 @@ def compiled(graph: Graph) -> Any:
 
     def run(inputs: Sequence[np.ndarray], scalars: Sequence[Any]) -> list[Any]:
         nonlocal plan
+        if mx.forked:
+            return reference.run(optimized, inputs, scalars)
         if plan is None:
             plan = plan_cache.get(optimized, slots)
         plan_cache.touch(plan)

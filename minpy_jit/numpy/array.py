@@ -17,7 +17,7 @@ from ..trace.context import Context
 from ..trace.handle import Alias, Handle, materialised, set_constructors
 from ..trace.op import TABLE, Op
 from ..trace.recorder import current, observe
-from ..trace.types import is_f_contiguous, type_of
+from ..trace.types import is_contiguous, is_f_contiguous, type_of
 from . import indexing
 from .convert import operand
 from .views import assign, cast_for_write, is_view, root_of
@@ -297,10 +297,13 @@ def duplicate(array: Handle) -> Any:
     """`copy`: a new handle on the same step (steps never change, so nothing is copied). F order is kept, any other becomes C."""
     cls = type(array)
     copy = cls.__new__(cls)
+    recorder = current()
+    if recorder.session is not None:
+        # a pure function's copy is made anew at every call
+        return _plain_layout(TABLE["watch"](array))
     if is_view(array):
-        recorder = current()
         root = root_of(array)
-        if root.data is not None and not recorder.follows(root):
+        if (root.data is not None or recorder.immediate is not None) and not recorder.follows(root):
             data = observe(array, "copy")
             copy.segment, copy.index, copy.type, copy.data, copy.alias = None, -1, array.type, data, None
             return _plain_layout(copy)
@@ -312,16 +315,23 @@ def duplicate(array: Handle) -> Any:
     if copy.data is None:
         assert copy.segment is not None
         copy.segment.arrays.append(copy)
-    return copy
+    return _plain_layout(copy)
 
 
 def _plain_layout(copy: Handle) -> Handle:
-    """A copy never keeps a view's gaps: C order unless it is F-contiguous."""
-    if copy.type.strides is None:
+    """A copy never keeps a view's gaps; the order of its axes in memory is the view's."""
+    type_ = copy.type
+    if type_.strides is None or is_f_contiguous(type_):
         return copy
-    if is_f_contiguous(copy.type):
-        return copy
-    return TABLE["layout"](copy, strides=None)
+    # as numpy/core/src/multiarray/ctors.c: PyArray_NewLikeArrayWithShape
+    shown = type_.numpy_strides()
+    strides = [0] * type_.ndim
+    step = type_.dtype.itemsize
+    for axis in sorted(range(type_.ndim), key=lambda i: -abs(shown[i]))[::-1]:
+        strides[axis] = step
+        step *= type_.shape[axis]
+    wanted = None if is_contiguous(type_.shape, strides, type_.dtype.itemsize) else tuple(strides)
+    return copy if wanted == type_.strides else TABLE["layout"](copy, strides=wanted)
 
 
 set_constructors(Array, Scalar)
@@ -374,6 +384,9 @@ def power(base: Any, exponent: Any) -> Any:
     if type(exponent) in (int, float) and isinstance(base, ValueHandle):
         kind = base.type.dtype.kind
         name = _EXPONENTS.get(exponent)
+        if base.type.scalar and (kind == "b" or exponent == 0.5):
+            # NumPy's scalars have no fast paths: True ** 2 is an int64, (-inf) ** 0.5 is inf
+            name = None
         if name is not None and (kind in "fc" or (exponent == 2 and (kind == "b" or (kind in "iu" and type(exponent) is int)))):
             return TABLE[name](base)
     return _power(base, exponent)
@@ -451,6 +464,8 @@ _power: Any
 
 def _matmul(left: Any, right: Any) -> Any:
     if isinstance(left, Handle) and isinstance(right, Handle):
+        if left.type.scalar and right.type.scalar:
+            raise TypeError(f"unsupported operand type(s) for @: 'numpy.{left.type.dtype}' and 'numpy.{right.type.dtype}'")
         return TABLE["matmul"](left, right)
     if isinstance(left, (int, float, complex)) or isinstance(right, (int, float, complex)):
         raise ValueError(

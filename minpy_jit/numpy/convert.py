@@ -8,10 +8,12 @@ import numpy as np
 
 from ..trace.context import CPU, current_context
 from ..trace.handle import Handle, materialised
+from ..trace.pure import set_ambient
 from ..trace.types import type_of
 
 NUMBERS: tuple[Any, ...] = (bool, int, float, complex)
 _default_dtype = np.dtype(np.float64)
+set_ambient(lambda: _default_dtype)
 
 
 def default_dtype() -> np.dtype:

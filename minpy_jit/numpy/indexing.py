@@ -31,6 +31,9 @@ def get(x: Handle, key: Any) -> Any:
     parsed = index_spec.parse(key, x.type.shape)
     if parsed is None:
         return _get_advanced(x, key)
+    if x.type.scalar and not parsed.scalar:
+        # scalars are immutable: what NumPy makes of one is an array of its own
+        return TABLE["getitem"](x, *parsed.numbers, spec=parsed.spec)
     if not parsed.scalar:
         return make_view(x, TABLE["getitem"], parsed.numbers, (parsed.spec,))
     root = root_of(x)
@@ -59,7 +62,13 @@ def put(x: Handle, key: Any, value: Any) -> None:
     if parsed is not None:
         assign(x, TABLE["setitem"](x, value, *parsed.numbers, spec=parsed.spec))
         return
-    structure, indices = index_spec.classify_advanced(_known_masks(key), x.type.ndim)
+    known = _known_masks(key)
+    if isinstance(known, np.ndarray) and known.dtype == np.bool_ and known.ndim == x.type.ndim and getattr(value, "ndim", 0) > 1:
+        raise TypeError(
+            f"NumPy boolean array indexing assignment requires a 0 or 1-dimensional input, input has {value.type.ndim} dimensions"
+        )
+    structure, indices = index_spec.classify_advanced(known, x.type.ndim)
+    _check_known(structure, indices, x.type.shape)
     arrays = [i if isinstance(i, Handle) else array_of(i) for i in indices]
     assign(x, TABLE["setitem_arrays"](x, value, *arrays, structure=structure))
 
@@ -75,8 +84,31 @@ def _filled(value: Any, x: Handle) -> Any:
 
 def _get_advanced(x: Handle, key: Any) -> Any:
     structure, indices = index_spec.classify_advanced(_known_masks(key), x.type.ndim)
+    _check_known(structure, indices, x.type.shape)
     arrays = [i if isinstance(i, Handle) else array_of(i) for i in indices]
     return TABLE["getitem_arrays"](x, *arrays, structure=structure)
+
+
+def _check_known(structure: tuple[Any, ...], indices: list[Any], shape: tuple[int, ...]) -> None:
+    """Positions that are known (lists, numbers, NumPy's arrays) fail at this line, as in NumPy; pending ones are checked when they run."""
+    if any(np.shape(i) == (0,) for i in indices if not isinstance(i, Handle)):
+        # nothing is read, so NumPy does not look
+        return
+    given = iter(indices)
+    axis = 0
+    for entry in structure:
+        kind = entry[0]
+        if kind == "array":
+            index = next(given)
+            n = shape[axis]
+            if not isinstance(index, Handle):
+                low, high = (index, index) if isinstance(index, int) else (index.min(), index.max())
+                if low < -n or high >= n:
+                    raise IndexError(f"index {low if low < -n else high} is out of bounds for axis {axis} with size {n}")
+        elif kind == "mask":
+            next(given)
+            axis -= entry[1] == -1
+        axis += kind in ("array", "mask", "slice", "full")
 
 
 def _known_masks(key: Any) -> Any:

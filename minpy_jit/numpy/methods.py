@@ -13,6 +13,7 @@ from ..trace.context import Context
 from ..trace.handle import Handle, clone, materialised
 from ..trace.op import TABLE
 from ..trace.ops.shape import reshape_is_view
+from ..trace.ops.normalise import normalise_axis
 from ..trace.recorder import observe
 from ..trace.types import array_type, is_f_contiguous
 from . import fallback, namespace
@@ -155,6 +156,7 @@ def _sort(self: Array, axis: int = -1, kind: Any = None, order: Any = None) -> N
     """Sort in place."""
     if axis is None:
         raise TypeError("'NoneType' object cannot be interpreted as an integer")
+    normalise_axis(axis, self.type.ndim)
     assign(self, _N["sort"](self, axis, kind, order))
 
 

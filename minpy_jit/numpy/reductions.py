@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.core.multiarray import normalize_axis_index  # type: ignore[attr-defined]
 
 from ..trace import recorder as _recorder
 from ..trace.handle import Handle
@@ -199,6 +200,8 @@ def mean(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims:
         if total is NotImplemented:
             return fallback.call(np.mean, (a, axis, dtype, out), _options(keepdims=keepdims, where=where), "mean")
         return deliver(TABLE["divide"](total, TABLE["astype"](count, dtype=_inexact(total.type.dtype))), out, "mean")
+    if axis is not None and x.type.ndim == 0:
+        _refuse_axes(axis)
     result = reduced(TABLE["mean"], x, axis, keepdims, dtype)
     if result is NotImplemented:
         return fallback.call(np.mean, (a, axis, dtype, out), _options(keepdims=keepdims), "mean")
@@ -251,10 +254,18 @@ def _spread(name: str) -> Callable[..., Any]:
             options = _options(dtype=dtype, out=out, ddof=ddof, keepdims=keepdims, where=where)
             return fallback.call(function, (a, axis), options, name)
         wanted = None if dtype is None else np.dtype(dtype)
+        if axis is not None and x.type.ndim == 0:
+            _refuse_axes(axis)
         made = body(x, axis=_axes(axis, x), dtype=wanted, ddof=ddof, keepdims=keepdims is not _NO and bool(keepdims))
         return deliver(made, out, name)
 
     return _named_as(reduction, function, name)
+
+
+def _refuse_axes(axis: Any) -> None:
+    """Ufuncs let axis 0 of a single number pass, what counts elements does not."""
+    for one in axis if isinstance(axis, (tuple, list)) else (axis,):
+        normalize_axis_index(one, 0)
 
 
 def _axes(axis: Any, x: Any) -> Any:

@@ -15,7 +15,7 @@ from ..trace.recorder import observe
 from . import fallback, indexing
 from .convert import NUMBERS, array_of, as_handle
 from .creation import arange, zeros
-from .output import deliver
+from .output import deliver, result_layout
 from .shaping import atleast_1d, concatenate, diagonal, flatten, handle, ravel, reshaped, transpose
 from .ufuncs import HOST_KINDS
 from .views import assign
@@ -57,7 +57,8 @@ def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
         if mask.type.dtype != np.bool_:
             raise TypeError("invalid entry 0 in condlist: should be boolean ndarray")
         result = TABLE["where"](mask, handle(choice), result)
-    return result
+    # NumPy fills an array of its own
+    return result_layout(result, "C")
 
 
 def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> Any:
@@ -108,7 +109,7 @@ def take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "r
     x, at = handle(a), _integers(indices)
     if x.type.dtype.kind in HOST_KINDS or mode not in ("raise", "wrap", "clip"):
         return fallback.call(np.take, (a, indices, axis, out, mode), None, "take")
-    if axis is None:
+    if axis is None or (x.type.ndim == 0 and axis in (0, -1)):
         x, axis = (x, 0) if x.type.ndim == 1 else (TABLE["reshape"](x, shape=(x.type.size,)), 0)
     else:
         axis = normalise_axis(axis, x.type.ndim)
@@ -186,6 +187,9 @@ def triu(m: Any, k: int = 0) -> Any:
 # -- order -------------------------------------------------------------------------------------------------------------------------------
 def sort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None) -> Any:
     """A sorted copy."""
+    if axis is not None:
+        # `argsort` lets axis 0 of a single number pass
+        normalise_axis(axis, handle(a).type.ndim)
     return _sorted("sort", np.sort, a, axis, kind, order)
 
 
@@ -247,7 +251,7 @@ def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None) -> Any:
 def repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
     """Each element repeated."""
     x = handle(a)
-    if axis is None:
+    if axis is None or (x.type.ndim == 0 and axis in (0, -1)):
         x, axis = TABLE["reshape"](x, shape=(x.type.size,)), 0
     axis = normalise_axis(axis, x.type.ndim)
     shape = x.type.shape

@@ -68,6 +68,8 @@ def reshape(a: Any, newshape: Any, order: str = "C") -> Any:
 
 def reshaped(x: Any, shape: Shape) -> Any:
     """`x` in a shape that fits (C order)."""
+    if x.type.scalar and not shape:
+        return x
     if not x.type.scalar and reshape_is_view(x.type, shape):
         return make_view(x, TABLE["reshape"], (), (shape,))
     return TABLE["reshape"](x, shape=shape)
@@ -163,6 +165,8 @@ def squeeze(a: Any, axis: Any = None) -> Any:
     """A view without axes of length one."""
     x = handle(a)
     shape = x.type.shape
+    if x.type.scalar and axis is None:
+        return x
     axes = tuple(i for i, n in enumerate(shape) if n == 1) if axis is None else normalize_axes(axis, len(shape))
     if any(shape[i] != 1 for i in axes):
         raise ValueError("cannot select an axis to squeeze out which has size not equal to one")

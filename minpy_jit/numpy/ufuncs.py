@@ -228,6 +228,10 @@ class Ufunc(metaclass=UfuncType):
         """Unbuffered in-place operation on `a[indices]`: repeated indices count every time."""
         if self.__name__ == "add" and isinstance(a, Handle) and not a.type.scalar and _only_integers(indices):
             value = operand(b)
+            if a.type.dtype.kind != "f" and np.result_type(a.type.dtype, *_weak_types([value])) != a.type.dtype:
+                # each sum is cast by itself
+                fallback.call(self.numpy.at, (a, indices, b), None, "ufunc.at")
+                return
             parts = indices if isinstance(indices, tuple) else (indices,)
             structure, found = index_spec.classify_advanced(parts, a.type.ndim)
             arrays = [i if isinstance(i, Handle) else array_of(np.asarray(i)) for i in found]

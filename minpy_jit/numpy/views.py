@@ -121,13 +121,14 @@ def cast_for_write(value: Handle, target: Handle, op: str, casting: str = "same_
         TypeError: the cast is not allowed.
         ValueError: the shapes differ.
     """
+    # of two faults NumPy reports the cast
+    if not np.can_cast(value.type.dtype, target.type.dtype, casting):  # type: ignore[arg-type]
+        raise TypeError(
+            f"[{op}] Cannot cast ufunc '{op}' output from {value.type.dtype!r} to {target.type.dtype!r} with casting rule '{casting}'"
+        )
     if value.type.shape != target.type.shape:
         value = broadcast_for_write(value, target)
     if value.type.dtype != target.type.dtype:
-        if not np.can_cast(value.type.dtype, target.type.dtype, casting):  # type: ignore[arg-type]
-            raise TypeError(
-                f"[{op}] Cannot cast ufunc '{op}' output from {value.type.dtype!r} to {target.type.dtype!r} with casting rule '{casting}'"
-            )
         value = TABLE["astype"](value, dtype=target.type.dtype)
     return value
 

@@ -5,6 +5,7 @@ The class that users see is a subclass without further slots, handed down by `se
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -56,6 +57,10 @@ _array: type[Handle] = Handle
 _scalar: type[Handle] = Handle
 
 
+# told of each handle on a value that exists (recordings of pure calls ask)
+witnesses: list[Callable[[Handle], None]] = []
+
+
 def set_constructors(array: type[Handle], scalar: type[Handle]) -> None:
     """Told by the numpy layer which classes users see."""
     global _array, _scalar
@@ -72,6 +77,9 @@ def materialised(data: np.ndarray, type_: ArrayType) -> Handle:
     cls = _scalar if type_.scalar else _array
     handle = cls.__new__(cls)
     handle.segment, handle.index, handle.type, handle.data, handle.alias = None, -1, type_, data, None
+    if witnesses:
+        for witness in witnesses:
+            witness(handle)
     return handle
 
 

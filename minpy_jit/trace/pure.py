@@ -7,7 +7,7 @@ call reads all of it anew; arrays that it wrote to are written again.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,13 +15,19 @@ import numpy as np
 
 from ..config import config
 from ..errors import TraceError, user_line
-from .handle import Handle, materialised
+from .context import current_context
+from .handle import Alias, Handle, constructors, materialised, witnesses
 from .pytree import Structure, flatten
-from .recorder import Recorder, current, look, observe, run_step
+from .recorder import Recorder, Segment, current, look, observe, run_step
 from .region import Region
 from .stats import stats
-from .step import Step
+from .step import INPUT, Step
 from .types import ArrayType, type_of
+
+# the views through which a root is seen: (op, numbers, params) each
+Chain = tuple[Any, ...]
+# where a value comes from: ("argument", position), ("captured", handle), ("draw", number) or ("constant", value), and the views
+Source = tuple[str, Any, Chain]
 
 
 class Session:
@@ -29,23 +35,58 @@ class Session:
 
     Attributes:
         name: of the region.
-        sources: for each input of the segment, the handle that it was read from.
-        redo: identity of a random result's handle -> how to draw it again.
-        written: handles that were given another value.
+        sources: for each input of the segment, where its value came from.
+        redo: how to draw each random array again, and the array that was drawn.
+        written: arrays made before the call that were given another value.
     """
 
-    __slots__ = ("name", "redo", "sources", "written")
+    __slots__ = ("_arguments", "_made", "_recorder", "name", "redo", "sources", "written")
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, recorder: Recorder, arguments: Mapping[int, tuple[int, Handle]]) -> None:
         self.name = name
-        self.sources: list[Handle | None] = []
-        self.redo: list[tuple[Callable[[], Any], list[Handle]]] = []
+        self._recorder = recorder
+        # by identity of the handle that the function got
+        self._arguments = arguments
+        # values made by the function from no array of ours: the same at every call
+        self._made: dict[int, np.ndarray] = {}
+        self.sources: list[Source] = []
+        self.redo: list[tuple[Callable[[], Any], np.ndarray]] = []
         self.written: list[Handle] = []
 
+    def made(self, handle: Handle) -> None:
+        """Told of each handle on a value that exists."""
+        if current() is self._recorder and handle.data is not None:
+            self._made[id(handle.data)] = handle.data
+
+    def is_inside(self, root: Handle) -> bool:
+        """Whether an array was made by the function: nobody outside sees what becomes of it."""
+        return root.segment is self._recorder.segment if root.data is None else id(root.data) in self._made
+
     def mutated(self, handle: Handle) -> None:
-        """Told by the numpy layer of each in-place write."""
-        if not any(h is handle for h in self.written):
+        """Told by the numpy layer of each in-place write, before it happens."""
+        if not any(h is handle for h in self.written) and not self.is_inside(handle):
             self.written.append(handle)
+
+    def place(self, root: Handle) -> tuple[str, Any]:
+        """Where a later call finds the array that this is now."""
+        argument = self._arguments.get(id(root))
+        if argument is not None:
+            return "argument", argument[0]
+        for number, (_, data) in enumerate(self.redo):
+            if root.data is data:
+                return "draw", number
+        if root.data is not None and id(root.data) in self._made:
+            return "constant", root.data
+        return "captured", root
+
+    def owner(self, root: Handle) -> tuple[str, Any]:
+        """Whose array this is, at the end of the call: an argument, a captured one, or one from inside."""
+        argument = self._arguments.get(id(root))
+        if argument is not None:
+            return "argument", argument[0]
+        if self.is_inside(root) and not any(h is root for h in self.written):
+            return "inside", None
+        return "captured", root
 
     def drawn(self, again: Callable[[], Any], result: Any) -> None:
         """Told by the random module: `result` was drawn, and `again()` draws anew.
@@ -53,12 +94,12 @@ class Session:
         Raises:
             TraceError: a Python number was drawn, which would be frozen.
         """
-        if not isinstance(result, Handle):
+        if not isinstance(result, Handle) or result.data is None:
             raise TraceError(
                 f"[trace] {self.name!r} is traced with pure=True, but a Python number is drawn inside it ({user_line()}); "
                 "draw an array (size=...)"
             )
-        self.redo.append((again, [result]))
+        self.redo.append((again, result.data))
 
     def host_call(self, name: str) -> None:
         """Told by the fallback layer that a function is about to run in NumPy.
@@ -69,17 +110,54 @@ class Session:
         raise TraceError(f"[trace] {self.name!r} is traced with pure=True, but {name} runs in NumPy ({user_line()}); drop pure=True")
 
 
+class _Recording(Segment):
+    """The segment of a pure call: arrays that share memory for the moment (copies do) are inputs of their own."""
+
+    __slots__ = ()
+
+    def use_data(self, data: np.ndarray, type_: ArrayType, source: Handle | None = None) -> int:
+        session = self.recorder.session
+        assert source is not None and session is not None
+        root, chain = _unviewed(source)
+        key = (id(root), id(data))
+        slot = self.input_slots.get(key)  # type: ignore[call-overload]
+        if slot is None:
+            slot = self.advance(INPUT, (), (), type_).index
+            self.inputs.append(data)
+            self.input_slots[key] = slot  # type: ignore[index]
+            session.sources.append((*session.place(root), chain))
+        return slot
+
+    def _use_pending(self, handle: Handle) -> int:
+        # captured while it is pending: run what it needs, which lies before the call
+        session, self.recorder.session = self.recorder.session, None
+        try:
+            observe(handle, "trace")
+        finally:
+            self.recorder.session = session
+        return self.use(handle)
+
+
 @dataclass(slots=True)
 class Program:
-    """A recorded pure call. Sources are argument positions (ints), captured handles, or (draw, result) pairs."""
+    """A recorded pure call.
+
+    Attributes:
+        sources: where each input comes from.
+        fresh: slots and types of the arrays that the function makes and returns (or returns views of).
+        results: a source each, with the type, or a value that is no array.
+        writes: whose values are replaced, and by which slots.
+        draws: draw random arrays anew.
+    """
 
     end: Step
-    sources: list[Any]
+    sources: list[Source]
     scalars: list[Any]
     slots: tuple[int, ...]
-    results: list[tuple[int, ArrayType] | Any]
+    fresh: list[tuple[int, ArrayType]]
+    results: list[Any]
     structure: Structure
-    writes: list[tuple[Any, int]]
+    writes: list[tuple[Source, int]]
     draws: list[Callable[[], Any]]
 
 
@@ -92,78 +170,123 @@ class PureRegion(Region):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         recorder = current()
+        self.counts["calls"] += 1
+        assert self.function is not None
         if recorder.region is not None or recorder.tapes or recorder.immediate is not None:
             # spliced into what is being recorded
-            self.counts["calls"] += 1
-            assert self.function is not None
             return self.function(*args, **kwargs)
         leaves, structure = flatten((args, kwargs))
-        key = (structure, tuple([_kind(leaf) for leaf in leaves]))
+        roots = [_unviewed(leaf)[0] if isinstance(leaf, Handle) else leaf for leaf in leaves if isinstance(leaf, (Handle, np.ndarray))]
+        if _overlap(roots):
+            return self.function(*args, **kwargs)
+        first = {id(root): k for k, root in reversed(list(enumerate(roots)))}
+        # which arrays are the same one is part of the signature
+        shared = None if len(first) == len(roots) else tuple([first[id(root)] for root in roots])
+        key = (structure, tuple([_kind(leaf) for leaf in leaves]), shared, current_context(), _ambient())
         program = self.programs.get(key)
         if program is None:
-            return self._first(recorder, key, leaves, args, kwargs)
-        self.counts["calls"] += 1
+            return self._first(recorder, key, leaves, structure)
         self.counts["replays"] += 1
-        return self._replay(recorder, program, leaves)
+        return self._replay(program, leaves)
 
-    def _first(self, recorder: Recorder, key: Any, leaves: list[Any], args: Any, kwargs: Any) -> Any:
+    def _first(self, recorder: Recorder, key: Any, leaves: list[Any], structure: Structure) -> Any:
         assert self.function is not None
-        self.counts["calls"] += 1
-        # plain NumPy arguments are inputs too: give them handles, so that what is read from them is found again
-        given = [_handle(leaf) for leaf in leaves]
-        args, kwargs = flatten((args, kwargs))[1].build(given)
-        for handle in given:
-            if isinstance(handle, Handle):
-                observe(handle, "trace")
-        session = Session(self.name)
+        # the function gets handles of its own, so that an argument is told from the same array captured
+        arguments: dict[int, tuple[int, Handle]] = {}
+        inner: dict[int, Handle] = {}
+        given: list[Any] = []
+        for k, leaf in enumerate(leaves):
+            if not isinstance(leaf, (Handle, np.ndarray)):
+                given.append(leaf)
+                continue
+            root, chain = _unviewed(leaf) if isinstance(leaf, Handle) else (leaf, ())
+            handle = inner.get(id(root))
+            if handle is None:
+                data = observe(root, "trace").view() if isinstance(root, Handle) else _native(root).copy(order="K")
+                handle = inner[id(root)] = materialised(data, root.type if isinstance(root, Handle) else type_of(data))
+                arguments[id(handle)] = (k, handle)
+            given.append(_view(handle, chain, leaf.type) if chain and isinstance(leaf, Handle) else handle)
+        args, kwargs = structure.build(given)
         recorder.enter(self)
-        segment = recorder.segment
-        recorder.session = session
+        segment = recorder.segment = _Recording(recorder, recorder.segment.cursor)
+        session = recorder.session = Session(self.name, recorder, arguments)
+        witnesses.append(session.made)
         try:
             result = self.function(*args, **kwargs)
             outputs, shape = flatten(result)
-            results: list[Any] = [(segment.use(o), o.type) if isinstance(o, Handle) else _Static(o) for o in outputs]
-            writes = [(self._source(h, given, session), segment.use(h)) for h in session.written if not _inside(h, session, given)]
+            fresh: dict[int, tuple[int, tuple[int, ArrayType]]] = {}
+            results = [self._result(o, session, segment, fresh) for o in outputs]
+            writes = [((*session.owner(h), ()), segment.use(h)) for h in session.written]
             scalars, end = list(segment.scalars), segment.cursor
+            captured = {id(which) for kind, which, _ in (*session.sources, *(w for w, _ in writes)) if kind == "captured"}
+            if writes and any(id(_root(leaf)) in captured for leaf in leaves):
+                raise TraceError(
+                    f"[trace] {self.name!r} is traced with pure=True and writes to arrays, and one of its arguments is captured as well; "
+                    "pass it or capture it, not both"
+                )
         finally:
             recorder.session = None
+            witnesses.remove(session.made)
+            written = [(leaves[arguments[id(h)][0]], h) for h in session.written if id(h) in arguments]
+            for leaf, handle in written:
+                if isinstance(leaf, Handle):
+                    _take(_unviewed(leaf)[0], handle)
             recorder.leave()
-        slots = tuple(sorted({r[0] for r in results if isinstance(r, tuple)} | {slot for _, slot in writes}))
-        sources = [self._source(h, given, session) for h in session.sources]
-        self.programs[key] = Program(end, sources, scalars, slots, results, shape, writes, [again for again, _ in session.redo])
+        for leaf, handle in written:
+            if not isinstance(leaf, Handle):
+                leaf[...] = observe(handle, "trace")
+        made = [f for _, f in fresh.values()]
+        slots = tuple(sorted({slot for slot, _ in made} | {slot for _, slot in writes}))
+        draws = [again for again, _ in session.redo]
+        self.programs[key] = Program(end, session.sources, scalars, slots, made, results, shape, writes, draws)
         if len(self.programs) > config.max_executors:
             self.programs.popitem(last=False)
-        return result
+        # arguments that are returned are the caller's, not the function's own
+        back = [
+            self._argument(leaves, r[1], r[2], r[3]) if r[0] == "argument" and isinstance(leaves[r[1]], Handle) else o
+            for r, o in zip(results, outputs, strict=True)
+        ]
+        return shape.build(back)
 
     @staticmethod
-    def _source(handle: Handle | None, given: list[Any], session: Session) -> Any:
-        assert handle is not None
-        for k, g in enumerate(given):
-            if g is handle:
-                return ("argument", k, None)
-        root, chain = _unviewed(handle)
-        for draw, (_, drawn) in enumerate(session.redo):
-            for k, h in enumerate(drawn):
-                if h is root or (h.data is not None and h.data is root.data):
-                    return ("draw", (draw, k), chain)
-        for k, g in enumerate(given):
-            if isinstance(g, Handle):
-                its_root, its_chain = _unviewed(g)
-                if its_root is root and chain[: len(its_chain)] == its_chain:
-                    return ("argument", k, chain[len(its_chain) :])
-        return ("captured", root, chain)
+    def _result(output: Any, session: Session, segment: Segment, fresh: dict[int, tuple[int, tuple[int, ArrayType]]]) -> tuple:
+        if not isinstance(output, Handle):
+            return ("static", output)
+        root, chain = _unviewed(output)
+        kind, which = session.owner(root)
+        if kind in ("argument", "captured"):
+            return (kind, which, chain, output.type)
+        if id(root) not in fresh:
+            fresh[id(root)] = (len(fresh), (segment.use(root), root.type))
+        return ("fresh", fresh[id(root)][0], chain, output.type)
 
-    def _replay(self, recorder: Recorder, program: Program, leaves: list[Any]) -> Any:
-        drawn = [flatten(again())[0] for again in program.draws]
+    @staticmethod
+    def _argument(leaves: list[Any], which: int, chain: Chain, type_: ArrayType) -> Any:
+        """An argument that the function returns, or a view of it."""
+        leaf = leaves[which]
+        if not isinstance(leaf, Handle):
+            return materialised(look(_native(leaf), chain).copy(order="K"), type_)
+        root, its_chain = _unviewed(leaf)
+        if chain == its_chain:
+            return leaf
+        return _view(root, chain, type_) if chain else root
+
+    def _replay(self, program: Program, leaves: list[Any]) -> Any:
+        drawn = [again() for again in program.draws]
         inputs = []
+        foreign: list[np.ndarray] = []
         for kind, which, chain in program.sources:
             if kind == "argument":
-                value = leaves[which]
-                data = observe(value, "trace") if isinstance(value, Handle) else value
+                leaf = leaves[which]
+                if isinstance(leaf, Handle):
+                    data = observe(_unviewed(leaf)[0], "trace")
+                else:
+                    data = _native(leaf)
+                    foreign.append(data)
             elif kind == "captured":
                 data = observe(which, "trace")
             else:
-                data = observe(drawn[which[0]][which[1]], "trace")
+                data = which if kind == "constant" else observe(drawn[which], "trace")
             inputs.append(look(data, chain) if chain else data)
         outcome = run_step(program.end, program.slots, inputs, program.scalars)
         self.counts[f"{outcome.executor}_runs"] += 1
@@ -171,16 +294,71 @@ class PureRegion(Region):
         if outcome.errors:
             raise next(iter(outcome.errors.values()))
         values = outcome.values
+        for data in foreign:
+            # what comes back must not be the caller's own memory
+            for slot, value in values.items():
+                if np.may_share_memory(value, data):
+                    values[slot] = value.copy(order="K")
         for (kind, which, _), slot in program.writes:
-            target = leaves[which] if kind == "argument" else which
-            write(target, values[slot])
-        return program.structure.build([r.value if type(r) is _Static else materialised(values[r[0]], r[1]) for r in program.results])
+            write(_root(leaves[which]) if kind == "argument" else which, values[slot])
+        fresh = [materialised(values[slot], type_) for slot, type_ in program.fresh]
+        found = []
+        for result in program.results:
+            kind = result[0]
+            if kind == "fresh":
+                _, which, chain, type_ = result
+                found.append(_view(fresh[which], chain, type_) if chain else fresh[which])
+            elif kind == "static":
+                found.append(result[1])
+            elif kind == "argument":
+                found.append(self._argument(leaves, *result[1:]))
+            else:
+                _, which, chain, type_ = result
+                found.append(_view(which, chain, type_) if chain else which)
+        return program.structure.build(found)
 
 
-def _unviewed(handle: Handle) -> tuple[Handle, tuple[Any, ...]]:
+def _root(leaf: Any) -> Any:
+    """The array whose memory an argument is."""
+    return _unviewed(leaf)[0] if isinstance(leaf, Handle) else leaf
+
+
+def _unviewed(handle: Handle) -> tuple[Handle, Chain]:
     """The root that a handle shows, and through which views."""
     alias = handle.alias
     return (handle, ()) if alias is None or alias.base is None else (alias.base, alias.chain)
+
+
+def _view(root: Handle, chain: Chain, type_: ArrayType) -> Handle:
+    """A view of `root`."""
+    if root.alias is None:
+        root.alias = Alias(None, (), 0)
+    cls = constructors()[0]
+    view = cls.__new__(cls)
+    view.segment, view.index, view.type, view.data = None, -1, type_, None
+    view.alias = Alias(root, chain, root.alias.version)
+    return view
+
+
+def _native(array: np.ndarray) -> np.ndarray:
+    """A caller's array as a plain one in native byte order (itself where it is)."""
+    plain = np.asarray(array)
+    return plain if plain.dtype.isnative else plain.astype(plain.dtype.newbyteorder("="))
+
+
+def _overlap(roots: list[Any]) -> bool:
+    """Whether two different arrays of the caller's share memory: which writes then meet which reads is left to NumPy."""
+    foreign = [r for r in roots if isinstance(r, np.ndarray)]
+    return len(foreign) > 1 and any(a is not b and np.may_share_memory(a, b) for k, a in enumerate(foreign) for b in foreign[:k])
+
+
+def _take(target: Handle, source: Handle) -> None:
+    """Make `target` mean what `source` means now."""
+    target.segment, target.index, target.data = source.segment, source.index, source.data
+    if source.data is None and source.segment is not None:
+        source.segment.arrays.append(target)
+    if target.alias is not None:
+        target.alias.version += 1
 
 
 def write(target: Any, value: np.ndarray) -> None:
@@ -193,23 +371,19 @@ def write(target: Any, value: np.ndarray) -> None:
         target.alias.version += 1
 
 
-class _Static:
-    """A result that is no array."""
-
-    __slots__ = ("value",)
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
-
-
 def _kind(leaf: Any) -> Any:
-    """What of an argument is part of the signature: an array's type, anything else's value."""
+    """What of an argument is part of the signature: an array's type (and what it is a view of), anything else's value, bit for bit."""
     if isinstance(leaf, Handle):
-        return leaf.type
+        root, chain = _unviewed(leaf)
+        return (leaf.type, root.type, chain) if chain else leaf.type
     if isinstance(leaf, np.ndarray):
-        return type_of(leaf)
+        return (np.ndarray, type_of(_native(leaf)))
     if type(leaf) is float:
         return (float, leaf.hex())
+    if type(leaf) is complex:
+        return (complex, leaf.real.hex(), leaf.imag.hex())
+    if isinstance(leaf, np.generic):
+        return (type(leaf), leaf.dtype, leaf.tobytes())
     try:
         hash(leaf)
     except TypeError:
@@ -217,14 +391,14 @@ def _kind(leaf: Any) -> Any:
     return (type(leaf), leaf)
 
 
-def _handle(leaf: Any) -> Any:
-    return materialised(leaf.copy(), type_of(leaf)) if type(leaf) is np.ndarray else leaf
+def _nothing() -> Any:
+    return None
 
 
-def _inside(handle: Handle, session: Session, given: list[Any]) -> bool:
-    """Whether a written array was made inside the call: then nobody outside sees the write."""
-    alias = handle.alias
-    root = alias.base if alias is not None and alias.base is not None else handle
-    if any(g is root for g in given):
-        return False
-    return not any(s is root for s in session.sources)
+_ambient: Callable[[], Any] = _nothing
+
+
+def set_ambient(ambient: Callable[[], Any]) -> None:
+    """Told by the numpy layer what besides the arguments decides about results (the default dtype)."""
+    global _ambient
+    _ambient = ambient

@@ -16,7 +16,6 @@ from ..errors import call_site
 from .recorder import current
 from .stats import stats
 
-
 _explain: Callable[..., str]
 
 
@@ -37,7 +36,7 @@ class Region:
         self.key: Any = getattr(function, "__code__", None) or function
         self.name: str = name or str(getattr(function, "__qualname__", "trace"))
         self.counts: Counter[str] = Counter()
-        self._entered: list[bool] = []
+        self._entered: list[tuple[Any, bool]] = []
         if function is not None:
             functools.update_wrapper(self, function)
 
@@ -62,12 +61,16 @@ class Region:
             # each `with` statement is a place of its own
             self.key = call_site()
         self.counts["calls"] += 1
-        self._entered.append(current().enter(self))
+        recorder = current()
+        self._entered.append((recorder, recorder.enter(self)))
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self._entered.pop():
-            current().leave()
+        # this thread's last entry: other threads may be inside the same block
+        recorder = current()
+        at = next(k for k in range(len(self._entered) - 1, -1, -1) if self._entered[k][0] is recorder)
+        if self._entered.pop(at)[1]:
+            recorder.leave()
 
     def ran(self, segment: Any, outcome: Any) -> None:
         """Told by the recorder of each run of one of our segments."""

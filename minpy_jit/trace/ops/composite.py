@@ -429,6 +429,8 @@ def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: np.dty
 def kron(a: Any, b: Any) -> Any:
     """The Kronecker product."""
     ndim = max(a.type.ndim, b.type.ndim)
+    if ndim == 0:
+        return multiply(a, b)
     left, right = ((1,) * (ndim - x.type.ndim) + x.type.shape for x in (a, b))
     outer = multiply(
         reshape(a, shape=tuple(k for n in left for k in (n, 1))),

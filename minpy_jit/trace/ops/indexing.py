@@ -300,6 +300,9 @@ def _lower_setitem(low: Any, xs: list[Any], types: Types, result: ArrayType, spe
     shape, value = types[0].shape, types[1].shape
     rows = _Rows(shape, spec)
     full, _, _ = _basic_layout(types[0], spec)
+    if 0 in full:
+        # nothing is written; MXNet's index_copy divides by zero there
+        return low.node("_copy", [xs[0]])
     # index_copy knows no bool
     if rows.table is None or types[0].dtype not in NUMBERS:
         return NotImplemented
@@ -712,6 +715,14 @@ last_write = define(
 )
 
 
+def _infer_add_at(x: ArrayType, value: ArrayType, *indices: ArrayType, structure: Spec) -> ArrayType:
+    result = _infer_write_arrays(x, value, *indices, structure=structure)
+    if value.ndim > len(_Gather(x, indices, structure).shape):
+        # an assignment would take further leading axes
+        raise ValueError("array is not broadcastable to correct shape")
+    return result
+
+
 def _add_at_copy(x: np.ndarray, value: np.ndarray, *indices: np.ndarray, structure: Spec, out: np.ndarray | None = None) -> np.ndarray:
     return _add_at(_target(x, out), value, indices, structure)
 
@@ -721,7 +732,7 @@ add_at = define(
     family="index",
     arity=None,
     params=("structure",),
-    infer=_infer_write_arrays,
+    infer=_infer_add_at,
     numpy=_add_at_copy,
     operand_dtypes=_written,
     vjp=lambda g, ans, operands, index, structure: (

@@ -95,7 +95,9 @@ class Writer:
             self.env[name] = value
 
     def _index(self) -> str:
-        return self._choose(("0", "-1", "1:", ":-1", "::-1", "...", ":, 0", "0, ...", "::2", "[0, -1]", "[1, 1, 0]", ":, None", "-1, 1:", "None"))
+        return self._choose(
+            ("0", "-1", "1:", ":-1", "::-1", "...", ":, 0", "0, ...", "::2", "[0, -1]", "[1, 1, 0]", ":, None", "-1, 1:", "None")
+        )
 
     def _unary(self, x: str) -> str:
         return self._choose(
@@ -193,11 +195,14 @@ class Writer:
         if kind < 10:
             key = self._index()
             value = self._choose((x, f"{x}.sum()", "0.3", f"{x}[{self._index()}]", f"np.sin({t}[{key}])", f"{t}[{key}] * {t}[{key}]"))
-            if value[0] == t and " " not in value and "[0" in key + "[1" :
+            if key[0] == "[" and value[0] == t and " " not in value:
+                # whether integer arrays write before all is read NumPy leaves open
                 value = f"{value}.copy()"
             return f"{t}[{key}] {self._choose(('=', '=', '*=', '+='))} {value}"
         if kind == 10:
-            return self._choose((f"{t} += {y}", f"{t} *= {y}", f"{t} -= np.sin({y})", f"{t} *= 0.5", f"{t} /= 2.0", f"{t} += 0.1 * {t}.T", f"{t} **= 2"))
+            return self._choose(
+                (f"{t} += {y}", f"{t} *= {y}", f"{t} -= np.sin({y})", f"{t} *= 0.5", f"{t} /= 2.0", f"{t} += 0.1 * {t}.T", f"{t} **= 2")
+            )
         if kind == 11:
             return self._choose(
                 (

@@ -17,6 +17,7 @@ from .array import duplicate
 from .convert import array_of, default_dtype, host
 from .facts import creation_dtype
 from .output import result_layout
+from .views import make_view
 
 _FLOAT64 = np.dtype(np.float64)
 
@@ -43,7 +44,9 @@ def array(
     else:
         made = _array_of_data(object, dtype, order)
     if made.type.ndim < ndmin:
-        made = TABLE["reshape"](made, shape=(1,) * (ndmin - made.type.ndim) + made.type.shape)
+        shape = (1,) * (ndmin - made.type.ndim) + made.type.shape
+        # what is not copied is shown
+        made = make_view(made, TABLE["reshape"], (), (shape,)) if made is object else TABLE["reshape"](made, shape=shape)
     return made if order in ("K", "A", None) else result_layout(made, order)
 
 

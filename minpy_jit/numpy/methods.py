@@ -12,8 +12,8 @@ import numpy as np
 from ..trace.context import Context
 from ..trace.handle import Handle, clone, materialised
 from ..trace.op import TABLE
-from ..trace.ops.shape import reshape_is_view
 from ..trace.ops.normalise import normalise_axis
+from ..trace.ops.shape import reshape_is_view
 from ..trace.recorder import observe
 from ..trace.types import array_type, is_f_contiguous
 from . import fallback, namespace

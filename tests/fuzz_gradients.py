@@ -191,7 +191,19 @@ class Writer:
         if kind == 6:
             return f"{t} = {self._product(x, y)}"
         if kind == 7:
-            return f"{t} = {self._choose((f'{x} * {y}', f'{x} + {y}', f'{x} - {y}', f'{x} / (3.0 + np.sin({y}))', f'np.maximum({x}, {y})', f'np.hypot({x}, {y} + 2)', f'np.arctan2({x}, {y} + 5)', f'np.logaddexp({x}, {y})'))}"
+            form = self._choose(
+                (
+                    f"{x} * {y}",
+                    f"{x} + {y}",
+                    f"{x} - {y}",
+                    f"{x} / (3.0 + np.sin({y}))",
+                    f"np.maximum({x}, {y})",
+                    f"np.hypot({x}, {y} + 2)",
+                    f"np.arctan2({x}, {y} + 5)",
+                    f"np.logaddexp({x}, {y})",
+                )
+            )
+            return f"{t} = {form}"
         if kind < 10:
             key = self._index()
             value = self._choose((x, f"{x}.sum()", "0.3", f"{x}[{self._index()}]", f"np.sin({t}[{key}])", f"{t}[{key}] * {t}[{key}]"))
@@ -223,7 +235,8 @@ class Writer:
         if kind == 13:
             return self._choose(("flush()", f"str({x})", f"float({x}.sum())", f"flush({x})", f"{x}.tolist()"))
         if kind == 14:
-            return f"def inner(p, q):\n    p = {self._unary('p')}\n    q = q * 0.5 + p\n    q[...] = q * p\n    return q\n{t} = inner({x}, {y})"
+            body = f"    p = {self._unary('p')}\n    q = q * 0.5 + p\n    q[...] = q * p\n    return q"
+            return f"def inner(p, q):\n{body}\n{t} = inner({x}, {y})"
         if depth > 1:
             return f"{t} = {self._unary(x)}"
         if kind == 15:

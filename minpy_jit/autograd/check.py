@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..numpy.convert import host, operand
+from ..numpy.convert import host
 from ..trace.handle import Handle
-from ..trace.op import TABLE
 from ..trace.pytree import flatten
 from ..trace.recorder import observe
 from .api import jvp, vjp
@@ -104,8 +103,3 @@ def _compare(name: str, analytic: float, numeric: float, rtol: float, atol: floa
             f"[check_grads] {name}-mode derivative differs: analytic {analytic:.10g}, numeric {numeric:.10g} "
             f"(difference {analytic - numeric:.3g})"
         )
-
-
-def quick_grad_check(f: Callable[..., Any], arg: Any, eps: float = 1e-6, rtol: float = 1e-5, atol: float = 1e-5) -> None:
-    """One random direction of one argument (MinPy's helper, which here raises instead of returning a bool)."""
-    check_grads(f, order=1, eps=eps, rtol=rtol, atol=atol)(operand(arg) if not isinstance(arg, (int, float)) else TABLE["positive"](arg))

@@ -13,7 +13,7 @@ from ..trace.handle import Handle
 from ..trace.op import TABLE
 from ..trace.pytree import flatten
 from ..trace.recorder import Recorder, current, observe
-from .api import _Forward, _results, conform
+from .api import _Forward, conform
 from .pullback import differentiable
 
 
@@ -245,8 +245,3 @@ def _pull_argument(host_function: _HostFunction, argument: int, outputs: Sequenc
 def register() -> None:
     """Tell the fallback layer where the tapes are."""
     fallback.set_tape_hook(tape_hook)
-
-
-def results_of(value: Any) -> list[Any]:
-    """Arrays of a result (for the tests)."""
-    return _results(value)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
 from ..errors import NoGradientError, locate
 from ..trace.op import NO_GRADIENT, TABLE, ZERO_GRADIENT, Op, Params, Ref
 from ..trace.recorder import Segment
@@ -38,9 +36,6 @@ class SegmentBuilder:
     def forward(self, slot: int, type_: ArrayType) -> Ref:
         """The value of a forward step."""
         return Ref(self, -slot - 1, type_)
-
-    def at(self, step: Step) -> Ref:
-        return Ref(self, step.index, step.type)
 
     def constant(self, value: Any) -> int:
         params = constant_params(value)
@@ -193,8 +188,3 @@ def no_gradient(step: Step, argument: int) -> NoGradientError:
         f"[{step.op.name}] has no gradient for argument {argument} (recorded at {locate(step.site)}); "
         "wrap the value in stop_gradient(), or give the function a rule with custom_vjp"
     )
-
-
-def float_type(type_: ArrayType) -> ArrayType:
-    """The type of a gradient of values of this type."""
-    return type_ if type_.dtype.kind in "fc" else type_.with_dtype(np.dtype(np.float64))

@@ -56,20 +56,16 @@ class Opaque:
     """A portion whose rule is a function: a fallback, a custom_vjp, a checkpoint.
 
     Attributes:
-        inputs: handles of ours (twins, so that what the user writes to does not matter) of the tracked inputs.
-        results: places of the tracked results.
-        types: types of the results.
+        origins: places of the inputs, None where no gradient flows.
+        results: places of the results, likewise.
         pullback: cotangents of the results (None where zero) -> cotangents of the inputs (None where zero).
     """
 
-    __slots__ = ("inputs", "origins", "pullback", "results", "types")
+    __slots__ = ("origins", "pullback", "results")
 
-    def __init__(
-        self, inputs: list[Handle], origins: list[Place | None], pullback: Callable[[list[Handle | None]], Sequence[Handle | None]]
-    ) -> None:
-        self.inputs, self.origins, self.pullback = inputs, origins, pullback
+    def __init__(self, origins: list[Place | None], pullback: Callable[[list[Handle | None]], Sequence[Handle | None]]) -> None:
+        self.origins, self.pullback = origins, pullback
         self.results: list[Place | None] = []
-        self.types: list[Any] = []
 
 
 class Target(NamedTuple):
@@ -114,20 +110,15 @@ class Tape:
             return last
         if isinstance(last, Range):
             last.close()
-        opened = Range(segment, segment.cursor.index if self._seen(segment) or not self.portions else -1)
+        opened = Range(segment, segment.cursor.index if id(segment) in self.segments or not self.portions else -1)
         self.segments[id(segment)] = segment
         self.portions.append(opened)
         return opened
 
-    def _seen(self, segment: Segment) -> bool:
-        return id(segment) in self.segments
-
     def watch(self, value: Handle) -> tuple[Handle, Target]:
         """A handle on the value under a new identity (what the function gets as its argument), and the place to differentiate by."""
-        segment = self.recorder.segment
-        segment.use(value)
-        last = self.portions[-1] if self.portions else None
-        opened = last if type(last) is Range and last.segment is segment and last.stop is None else self.open_range()
+        self.recorder.segment.use(value)
+        opened = self.open_range()
         watched: Handle = _watch(value)
         if watched.segment is not opened.segment:
             # the segment was cut at this very step
@@ -275,22 +266,16 @@ class Tape:
     def opaque(
         self, inputs: Sequence[Handle], results: Sequence[Handle], pullback: Callable[[list[Handle | None]], Sequence[Handle | None]]
     ) -> None:
-        """Enter a portion with a rule of its own; `results` must be values made under no other rule (see `fresh_results`)."""
+        """Enter a portion with a rule of its own; `results` must be values made under no other rule."""
         origins = [self.place_of(h) for h in inputs]
         if all(o is None for o in origins):
             return
         if self.portions and isinstance(self.portions[-1], Range):
             self.portions[-1].close()
-        portion = Opaque([twin(h) for h in inputs], origins, pullback)
+        portion = Opaque(origins, pullback)
         self.portions.append(portion)
         for result in results:
-            if not differentiable(result.type):
-                portion.results.append(None)
-                portion.types.append(result.type)
-                continue
-            place = self._place_result(result)
-            portion.results.append(place)
-            portion.types.append(result.type)
+            portion.results.append(self._place_result(result) if differentiable(result.type) else None)
 
     def _place_result(self, result: Handle) -> Place:
         if result.data is not None:

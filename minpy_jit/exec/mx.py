@@ -214,11 +214,6 @@ def threads() -> int:
     return config.threads or int(os.environ.get("OMP_NUM_THREADS", "0") or 0) or len(os.sched_getaffinity(0))
 
 
-def loaded() -> bool:
-    """Whether mxnet has been loaded by us."""
-    return _lib is not None
-
-
 def engine() -> str:
     """Name of the engine that MXNet runs on."""
     return _engine
@@ -441,14 +436,6 @@ def creator(name: str) -> ctypes.c_void_p:
         check(lib().NNGetOpHandle(name.encode(), ctypes.byref(found)))
         _creators[name] = found
     return found
-
-
-def operator_names() -> list[str]:
-    """Every operator that the installed mxnet has."""
-    size = ctypes.c_uint()
-    names = ctypes.POINTER(ctypes.c_char_p)()
-    check(lib().MXListAllOpNames(ctypes.byref(size), ctypes.byref(names)))
-    return [names[i].decode() for i in range(size.value)]
 
 
 def wait_to_read(handle: ctypes.c_void_p) -> None:

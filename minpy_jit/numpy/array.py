@@ -14,7 +14,7 @@ from ..config import config
 from ..errors import locate
 from ..trace import recorder as _recorder
 from ..trace.context import Context
-from ..trace.handle import Alias, Handle, materialised, set_constructors
+from ..trace.handle import Handle, materialised, set_constructors
 from ..trace.op import TABLE, Op
 from ..trace.recorder import current, observe
 from ..trace.types import is_contiguous, is_f_contiguous, type_of
@@ -472,8 +472,3 @@ def _matmul(left: Any, right: Any) -> Any:
             "matmul: Input operand 1 does not have enough dimensions (has 0, gufunc core with signature (n?,k),(k,m?)->(n?,m?) requires 1)"
         )
     return record_mixed(TABLE["matmul"], left, right)
-
-
-def alias_of(handle: Handle) -> Alias | None:
-    """The alias record (for tests)."""
-    return handle.alias

@@ -454,17 +454,7 @@ class Recorder:
         if step.low is not None:
             check_numbers(step, operands)
         if op.outputs == 1:
-            if self.immediate is not None:
-                return self.hand_out(segment, step)
-            array, scalar = constructors()
-            handle = _new(scalar if step.scalar else array)
-            handle.segment = segment
-            handle.index = step.index
-            handle.type = step.type
-            handle.data = None
-            handle.alias = None
-            segment.arrays.append(handle)
-            return handle
+            return self.hand_out(segment, step)
         if self.immediate is not None:
             self.compute(segment, step)
         return tuple(self.hand_out(segment, segment.advance(PROJECT, (step.index,), (k,), None, (step.type,))) for k in range(op.outputs))

@@ -218,12 +218,6 @@ def all_axes(ndim: int, axis: tuple[int, ...] | None) -> tuple[int, ...]:
     return tuple(range(ndim)) if axis is None else axis
 
 
-def reduction_type(type_: ArrayType, axis: tuple[int, ...] | None, keepdims: bool, dtype: np.dtype) -> ArrayType:
-    """Type of a reduction's result: a scalar where no axis is left and `keepdims` is off."""
-    shape = reduced_shape(type_.shape, all_axes(type_.ndim, axis), keepdims)
-    return array_type(shape, dtype, None, not shape and not keepdims, None, type_.context)
-
-
 def axis_attrs(type_: ArrayType, axis: tuple[int, ...] | None, keepdims: bool) -> Mapping[str, Any]:
     """MXNet's attributes of a reduction."""
     return {"axis": "None" if axis is None else f"({','.join(map(str, axis))},)", "keepdims": int(keepdims)}

@@ -41,9 +41,42 @@ def mixed(size: int, length: int) -> Callable[[], object]:
     return run
 
 
+def digits(size: int, length: int) -> Callable[[], object]:
+    """A training step of the demo's network (batch `size`, `length` hidden units), with the operations of the demo's program."""
+    rng = numpy.random.default_rng(0)
+    x = mx.nd.array(rng.random((size * 8, 64)))
+    y = mx.nd.array(numpy.eye(10)[rng.integers(0, 10, size * 8)])
+    shapes = ((64, length), (length,), (length, 10), (10,))
+    parameters = [mx.nd.array(rng.standard_normal(s) * 0.1) for s in shapes]
+    velocities = [mx.nd.zeros(s) for s in shapes]
+    for p in parameters:
+        p.attach_grad()
+    turn = 0
+
+    def run() -> object:
+        nonlocal turn
+        i = turn % 8
+        turn += 1
+        batch, targets = x[i * size : (i + 1) * size], y[i * size : (i + 1) * size]
+        w1, b1, w2, b2 = parameters
+        with mx.autograd.record():
+            hidden = mx.nd.maximum(mx.nd.broadcast_add(mx.nd.dot(batch, w1), b1), 0)
+            scores = mx.nd.broadcast_add(mx.nd.dot(hidden, w2), b2)
+            scores = mx.nd.broadcast_sub(scores, scores.max(axis=1, keepdims=True))
+            loss = (mx.nd.log(mx.nd.exp(scores).sum(axis=1)) - (scores * targets).sum(axis=1)).mean()
+        loss.backward()
+        for p, v in zip(parameters, velocities, strict=True):
+            v *= 0.9
+            v -= 0.05 * p.grad
+            p += v
+        return loss.asscalar()
+
+    return run
+
+
 def main() -> None:
     """Answer until the input ends."""
-    call = {"chain": chain, "mixed": mixed}[sys.argv[1]](int(sys.argv[2]), int(sys.argv[3]))
+    call = {"chain": chain, "mixed": mixed, "digits": digits}[sys.argv[1]](int(sys.argv[2]), int(sys.argv[3]))
     for line in sys.stdin:
         started = perf_counter()
         for _ in range(int(line)):

@@ -14,7 +14,11 @@ from ._requirements import check as _check_requirements
 
 _check_requirements()
 
-from . import numpy  # noqa: E402 - nothing may load before the requirements are known to hold
+from . import (  # noqa: E402 - nothing may load before the requirements are known to hold
+    nn,
+    numpy,
+    ops,
+)
 from . import trace as _trace_package  # noqa: E402
 from ._version import __version__  # noqa: E402
 from .autograd import (  # noqa: E402
@@ -64,8 +68,10 @@ __all__ = [
     "jacobian",
     "jvp",
     "mode",
+    "nn",
     "num_gpus",
     "numpy",
+    "ops",
     "reset_stats",
     "set_context",
     "set_default_dtype",

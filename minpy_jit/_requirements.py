@@ -9,11 +9,14 @@ from __future__ import annotations
 import os
 import platform
 import sys
+from collections.abc import Callable
 
 MXNET_VERSION = "1.9.1"
 
 
-def unmet(python: tuple[int, ...], system: str, machine: str, numpy: str | None, mxnet: str | None) -> str | None:
+def unmet(
+    python: tuple[int, ...], system: str, machine: str, numpy: str | None, mxnet: str | None, builds: tuple[str, ...] = ()
+) -> str | None:
     """Say the first requirement that is not met.
 
     Args:
@@ -22,6 +25,7 @@ def unmet(python: tuple[int, ...], system: str, machine: str, numpy: str | None,
         machine: as `platform.machine()` says it.
         numpy: version of the installed NumPy; None if there is none.
         mxnet: version of the installed MXNet; None if there is none.
+        builds: names of the distributions that it comes from, `mxnet` or `mxnet-cu112`.
 
     Returns:
         One sentence, or None where everything is met.
@@ -40,6 +44,11 @@ def unmet(python: tuple[int, ...], system: str, machine: str, numpy: str | None,
         return (
             f'[minpy_jit] NumPy 1.26 is needed (MXNet does not run on NumPy 2); found {found}; run: python -m pip install "numpy>=1.26,<2"'
         )
+    if len(builds) > 1:
+        return (
+            f"[minpy_jit] two builds of MXNet overwrite each other's files; found {' and '.join(builds)}; "
+            f"run: python -m pip uninstall -y {' '.join(builds)}; and install one of them again"
+        )
     # A local label (1.9.1+cu112) names a build, not another version.
     if mxnet is None or mxnet.partition("+")[0] != MXNET_VERSION:
         found = _found("MXNet", mxnet)
@@ -49,32 +58,40 @@ def unmet(python: tuple[int, ...], system: str, machine: str, numpy: str | None,
 
 def check() -> None:
     """Raise ImportError if this interpreter, this platform or an installed package is not one that minpy_jit runs on."""
+    mxnet = installed_mxnet()
     problem = unmet(
         sys.version_info[:3],
         platform.system(),
         platform.machine(),
         installed_version("numpy"),
-        installed_version("mxnet", builds="mxnet-cu"),
+        mxnet[0][1] if mxnet else None,
+        tuple([name for name, _ in mxnet]),
     )
     if problem:
         raise ImportError(problem)
 
 
-def installed_version(name: str, builds: str | None = None) -> str | None:
+def installed_version(name: str) -> str | None:
     """Look up the version of an installed distribution without importing it.
-
-    Args:
-        name: the distribution's name.
-        builds: start of the names of other distributions of the same package, as in `mxnet-cu112`.
 
     Returns:
         The version found first along `sys.path`, or None.
     """
+    found = _installed(lambda candidate: candidate == name)
+    return found[0][1] if found else None
 
-    def matches(candidate: str) -> bool:
-        plain = candidate.lower().replace("_", "-")
-        return plain == name or (builds is not None and plain.startswith(builds))
 
+def installed_mxnet() -> list[tuple[str, str]]:
+    """Name and version of each installed build of MXNet: `mxnet` for CPUs, `mxnet-cu112` and its like for CUDA.
+
+    More than one is a broken installation: all of them are the package `mxnet`.
+    """
+    return _installed(lambda candidate: candidate == "mxnet" or candidate[:8] == "mxnet-cu")
+
+
+def _installed(matches: Callable[[str], bool]) -> list[tuple[str, str]]:
+    """Distributions whose plain name (lower case, hyphens) matches, the first along `sys.path` of each name."""
+    found: dict[str, str] = {}
     # The names of the dist-info folders say it all: 0.5 ms; importing importlib.metadata alone takes 15 to 30.
     for folder in sys.path:
         try:
@@ -84,16 +101,18 @@ def installed_version(name: str, builds: str | None = None) -> str | None:
         for entry in entries:
             stem, suffix = os.path.splitext(entry)
             distribution, _, version = stem.rpartition("-")
-            if suffix == ".dist-info" and matches(distribution):
-                return version
+            name = distribution.lower().replace("_", "-")
+            if suffix == ".dist-info" and matches(name):
+                found.setdefault(name, version)
+    if not found:
+        # Not there: it is about to be an error, unless another kind of installation (egg-info, an import hook) holds it.
+        from importlib.metadata import distributions
 
-    # Not there: it is about to be an error, unless another kind of installation (egg-info, an import hook) holds it.
-    from importlib.metadata import distributions
-
-    for installed in distributions():
-        if matches(installed.metadata["Name"] or ""):
-            return installed.version
-    return None
+        for installed in distributions():
+            name = (installed.metadata["Name"] or "").lower().replace("_", "-")
+            if matches(name):
+                found.setdefault(name, installed.version)
+    return list(found.items())
 
 
 def _release(version: str) -> tuple[int, ...]:

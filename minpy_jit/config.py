@@ -60,6 +60,7 @@ SETTINGS: dict[str, Setting] = {
     "max_steps": _integer(1000, 1, "a segment is cut after this many steps"),
     "max_pending_bytes": _integer(1 << 30, 1, "a segment is cut when its results would occupy this many bytes"),
     "max_trie_steps": _integer(200_000, 16, "recorded steps that are remembered per thread"),
+    "max_variants": _integer(32, 1, "programs that end at one line and differ in shapes or dtypes alone before the user is told"),
     "max_executors": _integer(256, 1, "bound executors that are kept"),
     "max_executor_bytes": _integer(2 << 30, 1, "bytes that cached executors may hold"),
     "max_instances": _integer(4, 1, "executors of one plan that may be bound at a time"),

@@ -12,10 +12,10 @@ from typing import Any
 from . import _version
 from .config import SETTINGS, config
 from .errors import locate
-from .trace.context import num_gpus
+from .trace.context import DeviceValue, num_gpus
 from .trace.handle import Handle
 from .trace.pytree import flatten
-from .trace.recorder import current, observe, run_lock
+from .trace.recorder import current, run_lock, value_of
 from .trace.region import set_explainer
 from .trace.stats import FlushRecord
 from .trace.stats import stats as _stats
@@ -45,18 +45,27 @@ class mode:
 
 
 def flush(*arrays: Any) -> None:
-    """Run pending work: that of `arrays` (containers too), or all of this thread's."""
+    """Run pending work: that of `arrays` (containers too), or all of this thread's. Devices may still be at it when this returns."""
     if not arrays:
         current().flush("flush")
         return
     for leaf in flatten(arrays)[0]:
         if isinstance(leaf, Handle):
-            observe(leaf, "flush")
+            value_of(leaf, "flush")
 
 
 def wait(*arrays: Any) -> None:
     """Return when the values of `arrays` (or everything pending) have been computed."""
     flush(*arrays)
+    if not arrays:
+        from .exec import mx
+
+        mx.wait_all()
+    for leaf in flatten(arrays)[0]:
+        if isinstance(leaf, Handle):
+            value = value_of(leaf, "wait")
+            if isinstance(value, DeviceValue):
+                value.wait()
 
 
 def stats() -> Mapping[str, Any]:
@@ -65,7 +74,8 @@ def stats() -> Mapping[str, Any]:
     Returns:
         `recorded` (new steps), `steps` (steps flushed), `replayed` (steps that matched the last run's), `flushes`, `flush_causes`,
         `executor_runs`, `mxnet_nodes`, `host_steps`, `reference_runs`, `compiles`, `binds`, `cache_hits`, `fallbacks`, `fallback_sites`,
-        `bytes_held`, `seconds` by stage.
+        `bytes_held`, `seconds` by stage; copies of values between the host and other devices: `transfers_to_host`, `transfers_to_device`,
+        `bytes_to_host`, `bytes_to_device`, and from device to device `transfers_between_devices`.
     """
     from .exec.run import plan_cache
 
@@ -81,6 +91,11 @@ def stats() -> Mapping[str, Any]:
         "fallbacks",
         "host_steps",
         "mxnet_nodes",
+        "transfers_to_host",
+        "transfers_to_device",
+        "transfers_between_devices",
+        "bytes_to_host",
+        "bytes_to_device",
     ):
         counts.setdefault(name, 0)
     result: dict[str, Any] = dict(counts)
@@ -165,7 +180,7 @@ def explain(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> str:
             result = fn(*args, **kwargs)
             for leaf in flatten(result)[0]:
                 if isinstance(leaf, Handle):
-                    observe(leaf, "explain")
+                    value_of(leaf, "explain")
         delta = {k: v - before.get(k, 0) for k, v in _stats.counts.items() if v != before.get(k, 0)}
         lines.append(
             f"{name}: {len(log)} flush(es), {delta.get('executor_runs', 0)} executor run(s), {delta.get('compiles', 0)} compile(s), "
@@ -177,6 +192,7 @@ def explain(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> str:
             lines.append(
                 f"  segment {k}: {record.steps} steps, {record.live} live, flushed by {record.cause} at {record.where}; "
                 f"{record.executor}: {record.nodes} MXNet node(s), {record.host_steps} host step(s), {record.seconds * 1e6:.0f} µs"
+                + (", {} array(s) to the host, {} to a device".format(*record.transfers) if any(record.transfers) else "")
             )
         for (op, line), entry in _stats.fallbacks.items():
             times = entry[0] - fallbacks.get((op, line), [0])[0]
@@ -205,7 +221,7 @@ def why(array: Any) -> str:
     if alias is not None and alias.base is not None:
         return f"{array.type}: a view ({' → '.join(op.name for op, _, _ in alias.chain)}) of\n  {why(alias.base)}"
     segment = array.segment
-    if array.data is not None or segment is None:
+    if array.memory is not None or segment is None:
         return f"{array.type}: materialised, {array.type.nbytes} bytes on {array.type.context}"
     path = segment.cursor.path()
     needed = {array.index}

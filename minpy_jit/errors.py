@@ -24,6 +24,50 @@ def user_frame(depth: int = 1) -> FrameType | None:
     return frame
 
 
+# modules whose functions never call the user's: user code that runs on top of them has come in their middle
+_MIDWAY = (
+    *(
+        "trace.context",
+        "trace.graph",
+        "trace.handle",
+        "trace.op",
+        "trace.ops",
+        "trace.recorder",
+        "trace.stats",
+        "trace.step",
+        "trace.types",
+    ),
+    *("autograd.pullback", "autograd.tape", "config", "errors", "exec", "numpy.array", "numpy.indexing", "numpy.views", "optimize"),
+)
+# identities of our modules' globals -> whether the module is one of those
+_modules: dict[int, bool] = {}
+
+
+def reentered() -> bool:
+    """Whether the user's code that calls us came in the middle of an operation of ours: a signal handler, a finalizer, a trace function.
+
+    Looks at every frame of the thread: 0.04 µs each.
+    """
+    modules = _modules
+    if not modules:
+        for name, module in list(sys.modules.items()):
+            if name.startswith(__package__):
+                modules[id(vars(module))] = name.startswith(tuple([f"{__package__}.{m}" for m in _MIDWAY]))
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and id(frame.f_globals) in modules:
+        frame = frame.f_back
+    above = False
+    while frame is not None:
+        if id(frame.f_globals) in modules:
+            if not above and modules[id(frame.f_globals)]:
+                return True
+            above = True
+        else:
+            above = False
+        frame = frame.f_back
+    return False
+
+
 def call_site() -> tuple[CodeType, int] | None:
     """(code object, instruction) of the user's call: cheap to take, resolved to file:line by `locate` only when shown."""
     frame = user_frame(2)

@@ -10,6 +10,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 import numpy
+import pytest
 from hypothesis import settings
 
 assert numpy._get_promotion_state() == "weak", "NumPy was imported before tests/conftest.py; run with NPY_PROMOTION_STATE=weak"
@@ -17,3 +18,10 @@ assert numpy._get_promotion_state() == "weak", "NumPy was imported before tests/
 # A first example compiles, so that the time of one example says nothing.
 settings.register_profile("minpy_jit", deadline=None)
 settings.load_profile("minpy_jit")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what passing tests counted: `record_property("summary", text)`."""
+    reports = terminalreporter.getreports("passed")
+    for text in sorted(text for report in reports for name, text in report.user_properties if name == "summary"):
+        terminalreporter.write_line(str(text))

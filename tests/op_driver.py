@@ -24,12 +24,12 @@ from minpy_jit.trace.step import CONSTANT, INPUT, KINDS, PROJECT, SCALAR, Step
 from minpy_jit.trace.types import ArrayType, array_type, type_of
 
 LEAVES = (INPUT, SCALAR, CONSTANT, PROJECT)
-FAMILIES = ("elementwise", "reduction", "shape", "index", "linalg", "creation", "sort", "cast", "meta")
+FAMILIES = ("elementwise", "reduction", "shape", "index", "linalg", "neural", "creation", "sort", "cast", "meta")
 DTYPES = ("bool", "int8", "uint8", "int32", "int64", "float16", "float32", "float64", "complex64")
 MXNET_DTYPES = ("bool", "int8", "uint8", "int32", "int64", "float16", "float32", "float64")
 NUMBERS = (True, 3, -1, 300, 2.5, 1 + 2j)
 # sums in another order: units in the last place of the result's largest element
-FAMILY_ULP = {"reduction": 8, "linalg": 8}
+FAMILY_ULP = {"reduction": 8, "linalg": 8, "neural": 32}
 _ERRORS = (IndexError, OverflowError, ValueError, TypeError, ZeroDivisionError, FloatingPointError)
 
 
@@ -588,14 +588,15 @@ def check_gradient(op: Op, order: int = 2) -> int:
         floats = True
         sets = [outputs] if len(outputs) == 1 else [outputs, *([k] for k in outputs)]
         for chosen in sets:
-            checked += _check_gradient_of(op, operands, params, chosen, f"{op.name} sample {number} outputs {chosen}", rng, order)
+            where = f"{op.name} sample {number} outputs {chosen}"
+            checked += _check_gradient_of(op, operands, params, chosen, where, rng, order, sample.order)
     has_rules = any(map(callable, op.vjp if isinstance(op.vjp, tuple) else (op.vjp,)))
     assert checked or not (has_rules or (floats and op.arity)), f"{op.name}: no sample lets its gradient be checked"
     return checked
 
 
 def _check_gradient_of(
-    op: Op, operands: list[Any], params: tuple[Any, ...], outputs: list[int], where: str, rng: np.random.Generator, order: int
+    op: Op, operands: list[Any], params: tuple[Any, ...], outputs: list[int], where: str, rng: np.random.Generator, order: int, highest: int
 ) -> int:
     call = Differentiated(op, operands, params, outputs)
     seeds = [rng.standard_normal(r.shape) for r in call.seeds.values()]
@@ -614,9 +615,17 @@ def _check_gradient_of(
         checked += 1
         if gradient is not None:
             assert gradient.shape == operands[slot].shape and gradient.dtype == operands[slot].dtype, f"{where}: gradient of another type"
-    if order > 1:
+    if highest < 2:
+        _check_no_second_order(call, where)
+    elif order > 1:
         _check_second_order(call, operands, seeds, where, rng)
     return checked
+
+
+def _check_no_second_order(call: Differentiated, where: str) -> None:
+    """A sample of first order: its gradient is made of entries that say so."""
+    undefined = [n.op.name for n in call.builder.nodes if n.op.vjp is NO_GRADIENT]
+    assert undefined, f"{where}: the sample says that there is no second order, but every entry in its gradient has a rule"
 
 
 def _check_second_order(call: Differentiated, operands: list[Any], seeds: list[np.ndarray], where: str, rng: np.random.Generator) -> None:

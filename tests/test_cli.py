@@ -16,7 +16,7 @@ from minpy_jit.cli.compare import first_difference, same
 from minpy_jit.cli.run import BesideFinder
 
 ROOT = Path(__file__).resolve().parent.parent
-SCRIPTS = sorted((ROOT / "examples" / "scripts").glob("*.py"))
+SCRIPTS = [ROOT / "examples" / "scripts" / f"{name}.py" for name in ("mandelbrot", "power_iteration")]
 
 
 def start(*arguments: str | Path, cwd: Path, **settings: str) -> subprocess.CompletedProcess[str]:
@@ -300,11 +300,20 @@ def test_a_report_follows_a_failure(tmp_path: Path) -> None:
 
 
 # -- compare ------------------------------------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("script", SCRIPTS, ids=lambda p: p.stem)
-def test_compare_finds_the_examples_the_same(script: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["compare", str(script), "--repeat", "3"]) == 0
+def test_compare_finds_examples_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    # what each of the others prints, test_scripts.py compares
+    assert main(["compare", *map(str, SCRIPTS), "--repeat", "3", "--", "48"]) == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines() if line.strip().endswith(("reference", "same"))]
+    assert [Path(row[0]).name for row in rows if len(row) > len(rows[1])] == [p.name for p in SCRIPTS]
+    assert [next(m for m in compare.MODES if m in row) for row in rows] == [*compare.MODES] * 2
+
+
+def test_compare_says_which_of_several_scripts_differs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(tmp_path, right="print(1)", wrong="import numpy as np\nprint(np.__name__)")
+    paths = [str(tmp_path / f"{name}.py") for name in ("right", "wrong")]
+    assert main(["compare", *paths, "--modes", "numpy,lazy", "--repeat", "1"]) == 1
     printed = capsys.readouterr().out
-    assert [line.split()[0] for line in printed.splitlines() if line.strip().endswith(("reference", "same"))] == ["numpy", "eager", "lazy"]
+    assert f"{paths[1]}: lazy differs from numpy" in printed and f"{paths[0]}: lazy" not in printed
 
 
 def test_compare_shows_the_first_difference(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -86,7 +86,7 @@ def test_nested_arguments_and_results() -> None:
     assert mnp.unique(mnp.array([1, 1, 2]), return_counts=True)[1].tolist() == [2, 1]
 
 
-def test_results_are_values_of_their_own() -> None:
+def test_results_of_foreign_memory_are_values_of_their_own() -> None:
     theirs = numpy.arange(4.0)
     windows = mnp.lib.stride_tricks.sliding_window_view(theirs, 2)
     theirs[:] = 9
@@ -94,7 +94,7 @@ def test_results_are_values_of_their_own() -> None:
     x = mnp.arange(4.0)
     y = mnp.lib.stride_tricks.sliding_window_view(x, 2)
     x += 1
-    assert y.tolist() == [[0.0, 1.0], [1.0, 2.0], [2.0, 3.0]]
+    assert y.tolist() == [[1.0, 2.0], [2.0, 3.0], [3.0, 4.0]]
 
 
 def test_out_is_written_back() -> None:
@@ -187,14 +187,14 @@ def test_tape_hook() -> None:
     fallback.set_tape_hook(lambda *call: calls.append(call))
     active.tapes.append(Tape())
     try:
-        result = mnp.nanmedian(x, axis=0)
+        result = mnp.unwrap(x, axis=0)
         mnp.hanning(3)
     finally:
         active.tapes.pop()
         fallback.set_tape_hook(before)
     assert len(calls) == 1
     function, name, args, kwargs, results = calls[0]
-    assert (function is numpy.nanmedian and name == "nanmedian" and args == (x,)) or args[0] is x
+    assert (function is numpy.unwrap and name == "unwrap" and args == (x,)) or args[0] is x
     assert kwargs == {"axis": 0} and results is result
 
 

@@ -44,8 +44,11 @@ def test_every_scalar_attribute_is_there() -> None:
         "__getstate__",
         "__class_getitem__",
     }
-    for kind in (numpy.float64, numpy.int64):
-        assert [n for n in dir(kind) if not hasattr(Scalar, n) and n not in classmethods] == []
+    # some kinds have more than others: looked up on a scalar of the kind
+    for kind in (numpy.float64, numpy.int64, numpy.complex64, numpy.bool_):
+        scalar = mnp.zeros((), kind) + kind(0)
+        assert type(scalar) is Scalar and scalar.dtype == kind
+        assert [n for n in dir(kind) if not hasattr(scalar, n) and n not in classmethods] == []
 
 
 def test_kinds_of_names() -> None:

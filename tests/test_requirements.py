@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from minpy_jit import _requirements
-from minpy_jit._requirements import MXNET_VERSION, check, installed_version, unmet
+from minpy_jit._requirements import MXNET_VERSION, check, installed_mxnet, installed_version, unmet
 
 FIT = {"python": (3, 11, 7), "system": "Linux", "machine": "x86_64", "numpy": "1.26.4", "mxnet": "1.9.1"}
 
@@ -98,7 +98,36 @@ def site_packages(monkeypatch, folder: Path, *distributions: str, suffix: str = 
 )
 def test_installed_mxnet_builds(monkeypatch, tmp_path, distribution, version, suffix):
     site_packages(monkeypatch, tmp_path, distribution, suffix=suffix)
-    assert installed_version("mxnet", builds="mxnet-cu") == version
+    assert [v for _, v in installed_mxnet()] == ([] if version is None else [version])
+
+
+@pytest.mark.parametrize("suffix", [".dist-info", ".egg-info"])
+def test_two_builds_of_mxnet_are_refused(monkeypatch, tmp_path, suffix):
+    site_packages(monkeypatch, tmp_path, "numpy-1.26.4", "mxnet-1.9.1", "mxnet_cu112-1.9.1", suffix=suffix)
+    with pytest.raises(ImportError) as error:
+        check()
+    names = sorted(name for name, _ in installed_mxnet())
+    assert names == ["mxnet", "mxnet-cu112"]
+    first, second = (name for name, _ in installed_mxnet())
+    assert str(error.value) == (
+        f"[minpy_jit] two builds of MXNet overwrite each other's files; found {first} and {second}; "
+        f"run: python -m pip uninstall -y {first} {second}; and install one of them again"
+    )
+
+
+def test_a_cuda_build_alone_is_accepted(monkeypatch, tmp_path):
+    site_packages(monkeypatch, tmp_path, "numpy-1.26.4", "mxnet_cu112-1.9.1")
+    check()
+    assert installed_mxnet() == [("mxnet-cu112", "1.9.1")]
+
+
+def test_the_same_build_twice_along_the_path_is_the_first(monkeypatch, tmp_path):
+    (tmp_path / "user").mkdir()
+    (tmp_path / "system").mkdir()
+    site_packages(monkeypatch, tmp_path / "system", "mxnet-1.9.0")
+    site_packages(monkeypatch, tmp_path / "user", "mxnet-1.9.1")
+    monkeypatch.setattr(sys, "path", [str(tmp_path / "user"), str(tmp_path / "system")])
+    assert installed_mxnet() == [("mxnet", "1.9.1")]
 
 
 def test_the_installed_version_is_the_one_first_on_the_path(monkeypatch, tmp_path):

@@ -1,8 +1,11 @@
-"""The Mandelbrot set in characters, as one writes it in NumPy."""
+"""The Mandelbrot set in characters, in real arithmetic. Argument: characters in a line (72)."""
+
+import sys
 
 import numpy as np
 
-width, height, turns = 72, 24, 40
+width = int(sys.argv[1]) if len(sys.argv) > 1 else 72
+height, turns = width // 3, 40
 x = np.linspace(-2.2, 0.8, width)
 y = np.linspace(-1.2, 1.2, height)[:, np.newaxis]
 real, imaginary = np.zeros((height, width)), np.zeros((height, width))

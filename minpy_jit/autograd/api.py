@@ -80,8 +80,8 @@ class _Forward:
         finally:
             recorder.tapes.remove(self.tape)
             self.tape.close()
-            if keep:
-                recorder.kept.append(weakref.ref(self.tape))
+            # until the pullback has been called, a flush concerns it
+            recorder.kept.append(weakref.ref(self.tape))
             if not keep_open:
                 self._unrecord(recorder)
 

@@ -23,11 +23,13 @@ class SegmentBuilder:
     """Emits a rule's steps into the open segment. A forward value is a Ref with a negative slot, resolved when a rule uses it:
     only what is used is kept by the tape."""
 
-    __slots__ = ("_constants", "resolve", "segment")
+    __slots__ = ("_constants", "_several", "resolve", "segment")
 
     def __init__(self, segment: Segment, resolve: Resolve) -> None:
         self.segment, self.resolve = segment, resolve
         self._constants: dict[Params, int] = {}
+        # results of ops that have several: the rules of their operands each ask for them
+        self._several: dict[tuple[Op, tuple[int, ...], Params], tuple[Any, ...]] = {}
 
     def slot(self, ref: Ref) -> int:
         """The slot of a Ref in the segment."""
@@ -59,14 +61,19 @@ class SegmentBuilder:
                 slots.append(self.constant(operand))
                 kind = constant_params(operand)[0]
                 types.append(array_type((), KIND_DTYPES[kind], weak=KIND_TYPES[kind]))
+        key = (op, tuple(slots), params) if op.outputs > 1 else None
+        if key is not None and key in self._several:
+            return self._several[key]
         segment = self.segment
         step = segment.advance(op, tuple(slots), params, None, types)
         recorder = segment.recorder
         if recorder.immediate is not None:
             recorder.compute(segment, step)
-        if op.outputs == 1 or op is PROJECT:
+        if key is None:
             return Ref(self, step.index, step.type)
-        return tuple(self.emit(PROJECT, (Ref(self, step.index, step.type),), (k,)) for k in range(op.outputs))
+        found = tuple(self.emit(PROJECT, (Ref(self, step.index, step.type),), (k,)) for k in range(op.outputs))
+        self._several[key] = found
+        return found
 
 
 class UsageBuilder:

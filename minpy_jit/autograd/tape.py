@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..trace import recorder as recorder_module
+from ..trace.context import DeviceValue
 from ..trace.graph import Graph, Node
 from ..trace.handle import Handle, clone, constructors
 from ..trace.op import TABLE, Ref
@@ -44,7 +45,7 @@ class Range:
         self.entries: set[int] = set()
         self.origins: dict[int, Place] = {}
         self.path: list[Step] | None = None
-        self.residuals: dict[int, np.ndarray] | None = None
+        self.residuals: dict[int, Any] | None = None
 
     def close(self) -> None:
         """No step recorded later belongs to this range."""
@@ -85,7 +86,7 @@ class Tape:
         self.began = recorder.segment.serial
         self.portions: list[Range | Opaque] = []
         # materialised values on the way: identity -> (value, place); the reference keeps the identity unique
-        self.tracked: dict[int, tuple[np.ndarray, Place]] = {}
+        self.tracked: dict[int, tuple[Any, Place]] = {}
         # segments stay alive while places name them
         self.segments: dict[int, Segment] = {}
         self.closed = False
@@ -123,14 +124,14 @@ class Tape:
         if watched.segment is not opened.segment:
             # the segment was cut at this very step
             opened = self.open_range()
-        if watched.data is not None:
-            watched.data = watched.data.view()
-            opened.segment.values[watched.index] = watched.data
-            self.tracked[id(watched.data)] = (watched.data, (id(opened.segment), watched.index))
+        if watched.memory is not None:
+            watched.memory = watched.memory.view()
+            opened.segment.values[watched.index] = watched.memory
+            self.tracked[id(watched.memory)] = (watched.memory, (id(opened.segment), watched.index))
         opened.entries.add(watched.index)
         return watched, Target((id(opened.segment), watched.index), type(watched), watched.type)
 
-    def watches(self, data: np.ndarray) -> bool:
+    def watches(self, data: Any) -> bool:
         """Whether a gradient may flow to this materialised value."""
         return id(data) in self.tracked
 
@@ -140,10 +141,10 @@ class Tape:
         segment = self.recorder.segment
         if alias is not None and alias.base is not None:
             place = (id(segment), segment.use(handle))
-        elif handle.segment is segment or handle.data is None:
+        elif handle.segment is segment or handle.memory is None:
             place = (id(handle.segment), handle.index)
         else:
-            found = self.tracked.get(id(handle.data))
+            found = self.tracked.get(id(handle.memory))
             return None if found is None else found[1]
         return place if self._is_active(place) else None
 
@@ -179,7 +180,7 @@ class Tape:
             if step.op is not INPUT:
                 continue
             value = next(inputs, None)
-            data = value.data if isinstance(value, Handle) else value
+            data = value.memory if isinstance(value, Handle) else value
             found = None if data is None else self.tracked.get(id(data))
             if found is not None and found[1] != (id(segment), step.index):
                 # the range that it lies in: the sweep stops at a range's own entries
@@ -233,7 +234,7 @@ class Tape:
         # numbers are kept by value, not as results
         return frozenset(i for i in builder.used if not isinstance(path[i].type, tuple) and path[i].type.weak is None)
 
-    def flushed(self, segment: Segment, values: dict[int, np.ndarray]) -> None:
+    def flushed(self, segment: Segment, values: dict[int, Any]) -> None:
         """Keep the residuals; follow the tracked results by identity from here on."""
         ranges = self._ranges(id(segment))
         if not ranges:
@@ -278,11 +279,11 @@ class Tape:
             portion.results.append(self._place_result(result) if differentiable(result.type) else None)
 
     def _place_result(self, result: Handle) -> Place:
-        if result.data is not None:
-            if id(result.data) in self.tracked:
-                result.data = result.data.view()
-            place = (-id(result.data), 0)
-            self.tracked[id(result.data)] = (result.data, place)
+        if result.memory is not None:
+            if id(result.memory) in self.tracked:
+                result.memory = result.memory.view()
+            place = (-id(result.memory), 0)
+            self.tracked[id(result.memory)] = (result.memory, place)
             return place
         # pending: a new identity in the open segment
         opened = self.open_range()
@@ -328,7 +329,7 @@ class Tape:
             return False
         here = portion.segment
         for h, g in seeds:
-            if g is not None or h.segment is not here or (h.data is not None and recorder.immediate is None):
+            if g is not None or h.segment is not here or (h.memory is not None and recorder.immediate is None):
                 return False
         place = id(here)
         return all(t.place[0] == place for t in targets)
@@ -397,7 +398,7 @@ class Tape:
             value = residuals[slot]
             if isinstance(value, Handle):
                 return segment.use(value)
-            if isinstance(value, np.ndarray):
+            if isinstance(value, (np.ndarray, DeviceValue)):
                 return segment.use_data(value, path[slot].type)
             return segment.scalar(value)
 
@@ -491,9 +492,9 @@ def adopt(recorder: Recorder, segment: Segment, slot: int, type_: Any, like: Tar
     cls = like.cls if like is not None else (scalar if type_.scalar else array)
     handle = _new(cls)
     wanted = like.type if like is not None and like.type.shape == type_.shape and like.type.dtype == type_.dtype else type_
-    handle.segment, handle.index, handle.type, handle.data, handle.alias = segment, slot, wanted, None, None
+    handle.segment, handle.index, handle.type, handle.memory, handle.alias = segment, slot, wanted, None, None
     if recorder.immediate is not None:
-        handle.data = segment.values[slot]
+        handle.memory = segment.values[slot]
     else:
         segment.arrays.append(handle)
     return handle
@@ -504,7 +505,7 @@ def twin(handle: Handle) -> Handle:
     alias = handle.alias
     if alias is not None and alias.base is not None:
         return TABLE["watch"](handle)
-    if handle.data is not None:
+    if handle.memory is not None:
         return clone(handle)
     return pending_twin(handle)
 

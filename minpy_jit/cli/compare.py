@@ -1,4 +1,4 @@
-"""`minpy-jit compare SCRIPT`: the same script under plain NumPy, eagerly and lazily: does it print the same, and how long does it take?
+"""`minpy-jit compare SCRIPTS`: the same script under plain NumPy, eagerly and lazily: does it print the same, and how long does it take?
 
 Each mode has a fresh process, in which the script runs several times: the first run is the first call, the later half are steady state.
 The output of every run is compared, since what a lazy program prints comes from other code once its segments are compiled.
@@ -7,6 +7,7 @@ The output of every run is compared, since what a lazy program prints comes from
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import math
 import os
@@ -20,6 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 from typing import Any
+
+from .show import duration, near
 
 MODES = ("numpy", "eager", "lazy")
 _TOKEN = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|[-+]?\b(?:nan|inf)\b|[^\W\d]+|\S")
@@ -80,6 +83,8 @@ def child(arguments: Sequence[str]) -> int:
         set_mode(mode)
     runs = []
     for _ in range(int(repeat)):
+        # what the run before left in cycles (its functions and their globals) would weigh on this one
+        gc.collect()
         started = perf_counter()
         status: Any = None
         try:
@@ -158,12 +163,12 @@ def add(commands: Any) -> None:
     """Declare the command."""
     parser = commands.add_parser(
         "compare",
-        help="run a script under NumPy, eagerly and lazily; compare output and times",
-        usage="minpy-jit compare [-h] [--modes MODES] [--repeat N] [--rtol RTOL] [--atol ATOL] SCRIPT [-- ARGS ...]",
-        description="Run a script in a fresh process per mode, compare what it prints, and print a table of times. "
-        "Exit status 1 if they differ. What follows -- is the script's.",
+        help="run scripts under NumPy, eagerly and lazily; compare output and times",
+        usage="minpy-jit compare [-h] [--modes MODES] [--repeat N] [--rtol RTOL] [--atol ATOL] SCRIPT ... [-- ARGS ...]",
+        description="Run each script in a fresh process per mode, compare what it prints, and print a table of times. "
+        "Exit status 1 if any differ. What follows -- is the scripts'.",
     )
-    parser.add_argument("script", metavar="SCRIPT")
+    parser.add_argument("scripts", metavar="SCRIPT", nargs="+")
     parser.add_argument(
         "--modes", default=",".join(MODES), help=f"which, separated by commas; the first is the reference ({','.join(MODES)})"
     )
@@ -175,6 +180,19 @@ def add(commands: Any) -> None:
     parser.set_defaults(main=main, parser=parser, arguments=[])
 
 
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A script's results, the reference first, and what differs by mode."""
+
+    script: str
+    results: Sequence[Result]
+    differences: dict[str, str | None]
+
+    @property
+    def fails(self) -> bool:
+        return any(self.differences.values()) or self.results[0].status != 0
+
+
 def main(args: argparse.Namespace) -> int:
     """Compare; the exit status says whether all modes agree."""
     modes = [m.strip() for m in args.modes.split(",") if m.strip()]
@@ -183,37 +201,48 @@ def main(args: argparse.Namespace) -> int:
         args.parser.error(f"--modes: {', '.join(wrong) or 'none given'}; legal: {', '.join(MODES)}")
     if args.repeat < 1:
         args.parser.error(f"--repeat: {args.repeat}; at least 1")
-    try:
-        with open(args.script, "rb"):
-            pass
-    except OSError as error:
-        print(f"minpy-jit compare: cannot read {args.script!r}: {error.strerror}", file=sys.stderr)
-        return 2
-    results = [run_mode(m, args.script, args.arguments, args.repeat) for m in modes]
-    base = results[0]
-    differences = {r.mode: difference(base, r, args.rtol, args.atol) for r in results[1:]}
-    _print(args.script, results, differences)
-    if base.status:
-        print(f"minpy-jit compare: the script ends with status {base.status} under {base.mode}:\n{base.errors}", file=sys.stderr)
-    return 1 if any(differences.values()) or base.status else 0
+    for script in args.scripts:
+        try:
+            with open(script, "rb"):
+                pass
+        except OSError as error:
+            print(f"minpy-jit compare: cannot read {script!r}: {error.strerror}", file=sys.stderr)
+            return 2
+    found = []
+    for script in args.scripts:
+        results = [run_mode(m, script, args.arguments, args.repeat) for m in modes]
+        found.append(Comparison(script, results, {r.mode: difference(results[0], r, args.rtol, args.atol) for r in results[1:]}))
+    _print(found)
+    for each in found:
+        base = each.results[0]
+        if base.status:
+            print(f"minpy-jit compare: {each.script} ends with status {base.status} under {base.mode}:\n{base.errors}", file=sys.stderr)
+    return 1 if any(each.fails for each in found) else 0
 
 
-def _print(script: str, results: Sequence[Result], differences: dict[str, str | None]) -> None:
-    from .show import console, duration, table
+def _print(found: Sequence[Comparison]) -> None:
+    from .show import console, table
 
     out = console()
-    base = results[0]
     rows = []
-    for r in results:
-        known = r.steady if r.steady is not None else (r.seconds[0] if r.seconds else None)
-        against = base.steady if base.steady is not None else (base.seconds[0] if base.seconds else None)
-        ratio = f"{known / against:.2f}" if known is not None and against else "–"
-        first = duration(r.seconds[0]) if r.seconds else "–"
-        steady = duration(r.steady) if r.steady is not None else "–"
-        says = "reference" if r is base else ("differs" if differences[r.mode] else "same")
-        rows.append((r.mode, first, steady, ratio, says))
-    runs = len(base.seconds)
-    out.print(table(f"{script}: {runs} run(s) per mode", ("mode", "first call", "steady", f"/ {base.mode}", "output "), rows))
-    for name, found in differences.items():
-        if found:
-            out.print(f"{name} differs from {base.mode}, {found}", markup=False)
+    for each in found:
+        base = each.results[0]
+        for r in each.results:
+            says = "reference" if r is base else ("differs" if each.differences[r.mode] else "same")
+            rows.append((near(each.script) if r is base else "", r.mode, *_times(r, base), says))
+    first = found[0].results[0]
+    title = f"{max(1, len(first.seconds))} run(s) of each script in a process per mode"
+    out.print(table(title, ("script", "mode ", "first call", "steady", f"/ {first.mode}", "output "), rows))
+    for each in found:
+        for name, text in each.differences.items():
+            if text:
+                of = f"{each.script}: " if len(found) > 1 else ""
+                out.print(f"{of}{name} differs from {each.results[0].mode}, {text}", markup=False)
+
+
+def _times(result: Result, base: Result) -> tuple[str, str, str]:
+    """First call, steady state, and what the latter is to the reference's, as text."""
+    known, against = (r.steady if r.steady is not None else next(iter(r.seconds), None) for r in (result, base))
+    ratio = f"{known / against:.2f}" if known is not None and against else "–"
+    first = duration(result.seconds[0]) if result.seconds else "–"
+    return first, duration(result.steady) if result.steady is not None else "–", ratio

@@ -55,12 +55,14 @@ class Guard:
 
 @dataclass(frozen=True, slots=True)
 class Lowered:
-    """A stage as a symbol: its JSON, its variables in binding order, the guards (results after the stage's own), the node count."""
+    """A stage as a symbol: its JSON, its variables in binding order, the guards (results after the stage's own), the node count, and
+    whether it has operators with gradients of their own (see `Executor`)."""
 
     json: str
     variables: tuple[Variable, ...]
     guards: tuple[Guard, ...]
     nodes: int
+    training: bool = False
 
 
 def operand_dtypes(graph: Graph, node: Node) -> tuple[np.dtype | None, ...]:
@@ -100,6 +102,13 @@ _OLDER_COMPARISONS = {
 }
 
 
+Content = tuple[str, tuple[Entry, ...], tuple[tuple[str, str], ...]]
+
+
+def _content(mxnet_op: str, inputs: Sequence[Entry], attrs: Mapping[str, Any]) -> Content:
+    return mxnet_op, tuple(inputs), tuple(sorted((k, str(v)) for k, v in attrs.items()))
+
+
 class _Writer:
     """Collects JSON nodes. What lowerings see (`Lowerer` in trace/op.py)."""
 
@@ -113,24 +122,48 @@ class _Writer:
         self.comparisons: dict[Entry, tuple[str, list[Entry], np.dtype]] = {}
         self._compared: dict[tuple[str, tuple[Entry, ...]], Entry] = {}
         self._constants: dict[tuple[bytes, str, tuple[int, ...]], Entry] = {}
+        self._shared: dict[Content, Entry] = {}
 
     def variable(self, variable: Variable) -> Entry:
         self.variables.append(variable)
         self.nodes.append({"op": "null", "name": f"v{len(self.nodes)}", "inputs": []})
         return (len(self.nodes) - 1, 0, 0)
 
-    def node(self, mxnet_op: str, inputs: list[Entry], attrs: Mapping[str, Any] | None = None) -> Entry:
-        """Emit an MXNet operator; returns its first result (`output(entry, k)` for others)."""
+    def node(self, mxnet_op: str, inputs: list[Entry], attrs: Mapping[str, Any] | None = None, after: Sequence[Entry] = ()) -> Entry:
+        """Emit an MXNet operator; returns its first result (`output(entry, k)` for others).
+
+        `after`: what it depends on beside its inputs. A `_backward_*` operator learns the shapes of its results, and a stateful one its
+        state, from the forward operator that stands there.
+        """
         self.count += 1
         written: dict[str, Any] = {"op": mxnet_op, "name": f"n{len(self.nodes)}", "inputs": [list(e) for e in inputs]}
         if attrs:
             written["attrs"] = {k: str(v) for k, v in attrs.items()}
+        if after:
+            written["control_deps"] = [e[0] for e in after]
         self.nodes.append(written)
         return (len(self.nodes) - 1, 0, 0)
 
     def output(self, entry: Entry, k: int) -> Entry:
         """Result number `k` of the operator behind `entry`."""
         return (entry[0], k, 0)
+
+    def shared(self, mxnet_op: str, inputs: list[Entry], attrs: Mapping[str, Any]) -> Entry:
+        """The operator that computes just this: one that was emitted so before, else a new one. How an operator and its gradient meet."""
+        key = _content(mxnet_op, inputs, attrs)
+        found = self._shared.get(key)
+        if found is None:
+            found = self._shared[key] = self.node(mxnet_op, inputs, attrs)
+        return found
+
+    def find(self, mxnet_op: str, inputs: list[Entry], attrs: Mapping[str, Any]) -> Entry | None:
+        """What `shared` has emitted, or None."""
+        return self._shared.get(_content(mxnet_op, inputs, attrs))
+
+    @property
+    def training(self) -> bool:
+        """Whether there are operators with gradients of their own."""
+        return bool(self._shared)
 
     def truth(self, entry: Entry) -> Entry:
         """A bool entry as numbers, 0 or 1, of whatever dtype is cheapest."""
@@ -231,6 +264,7 @@ def lower(graph: Graph, stage: Stage) -> Lowered:
             entry = writer.node("_copy", [entry])
         heads.append(entry)
     heads.extend(entry for entry, _ in writer.guards)
+    heads.extend(_unread(writer.nodes, heads))
     text = json.dumps(
         {
             "nodes": writer.nodes,
@@ -242,11 +276,19 @@ def lower(graph: Graph, stage: Stage) -> Lowered:
     )
     of_node = dict(zip(sorted(variables), writer.variables, strict=True))
     bound = tuple([of_node[i] for i in argument_order(writer.nodes, heads) if i in variables])
-    return Lowered(text, bound, tuple(g for _, g in writer.guards), writer.count)
+    return Lowered(text, bound, tuple(g for _, g in writer.guards), writer.count, writer.training)
+
+
+def _unread(nodes: Sequence[Mapping[str, Any]], heads: Sequence[Entry]) -> list[Entry]:
+    """Operators that only control dependencies name: MXNet would ask them to write nothing (`kNullOp`), which some refuse."""
+    read = {e[0] for e in heads}.union(e[0] for n in nodes for e in n["inputs"])
+    named = {i: None for n in nodes for i in n.get("control_deps", ())}
+    return [(i, 0, 0) for i in named if i not in read]
 
 
 def argument_order(nodes: Sequence[Mapping[str, Any]], heads: Sequence[Entry]) -> list[int]:
-    """Node numbers in the order in which MXNet lists a symbol's arguments: depth first from the results, inputs before their user."""
+    """Node numbers in the order in which MXNet lists a symbol's arguments: depth first from the results, before each node its inputs and
+    then what else it depends on."""
     order: list[int] = []
     seen: set[int] = set()
     for head in heads:
@@ -257,10 +299,10 @@ def argument_order(nodes: Sequence[Mapping[str, Any]], heads: Sequence[Entry]) -
                 if at in seen:
                     continue
                 seen.add(at)
-            inputs = nodes[at]["inputs"]
-            if k < len(inputs):
+            inputs, others = nodes[at]["inputs"], nodes[at].get("control_deps", ())
+            if k < len(inputs) + len(others):
                 stack.append((at, k + 1))
-                stack.append((inputs[k][0], 0))
+                stack.append((inputs[k][0] if k < len(inputs) else others[k - len(inputs)], 0))
             else:
                 order.append(at)
     return order

@@ -10,20 +10,23 @@ import ctypes
 import importlib
 import importlib.util
 import math
+import mmap
 import os
 import sys
 import tempfile
 import threading
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from ..config import config
-from ..trace.context import CPU, Context, set_gpu_counter
+from ..trace.context import CPU, Context, DeviceValue, set_gpu_counter, set_placer
+from ..trace.stats import stats
 
 _load_lock = threading.RLock()
 _lib: Any = None
@@ -40,6 +43,12 @@ def _after_fork() -> None:
 
 os.register_at_fork(before=_load_lock.acquire, after_in_parent=_load_lock.release, after_in_child=_after_fork)
 
+
+def is_too_late() -> bool:
+    """Whether MXNet is not loaded and cannot be any more: the interpreter is shutting down (an atexit handler observes)."""
+    return _lib is None and not threading.main_thread().is_alive()
+
+
 # mshadow type flags (include/mshadow/base.h) and DLPack codes (dlpack.h) of the dtypes that MXNet has
 MX_DTYPES: dict[int, np.dtype] = {
     0: np.dtype("float32"),
@@ -52,6 +61,11 @@ MX_DTYPES: dict[int, np.dtype] = {
     7: np.dtype("bool"),
 }
 _DLPACK_CODES = {"f": 2, "i": 0, "u": 1, "b": 1}
+_TYPE_FLAGS = {dtype: flag for flag, dtype in MX_DTYPES.items()}
+# include/mxnet/base.h: Context::DeviceType
+_DEVICE_TYPES = {"cpu": 1, "gpu": 2}
+# elements of an array: MXNet is built without INT64_TENSOR_SIZE
+LARGEST = 2**31 - 1
 
 
 class MXNetError(RuntimeError):
@@ -153,10 +167,11 @@ def set_threads(count: int) -> None:
             _blas.openblas_set_num_threads(count)
 
 
-def _choose_engine() -> dict[str, str]:
-    """Environment for the load: NaiveEngine runs executors in the caller's thread, so an observation costs 3 µs instead of 80."""
+def _choose_engine(gpus: int) -> dict[str, str]:
+    """Environment in which the engine is made: NaiveEngine runs executors in the caller's thread, so an observation costs 3 µs instead
+    of 80. A GPU works while the caller goes on, which takes the threaded engine."""
     wanted = config.engine
-    if wanted == "threaded" or "MXNET_ENGINE_TYPE" in os.environ:
+    if wanted == "threaded" or "MXNET_ENGINE_TYPE" in os.environ or (wanted == "auto" and gpus > 0):
         return {}
     return {"MXNET_ENGINE_TYPE": "NaiveEngine"}
 
@@ -186,14 +201,14 @@ def lib() -> Any:
         if "mxnet" in sys.modules:
             _engine = "the user's (mxnet was loaded first)"
             mxnet = sys.modules["mxnet"]
-            settings: dict[str, str] = {}
         else:
-            settings = _choose_engine()
             _load_blas()
-            with _environment(settings), _quiet():
+            with _quiet():
                 mxnet = _import_mxnet()
+                settings = _choose_engine(_count_gpus(mxnet.base._LIB))
                 # the engine is made at its first use: make it while the environment says which
-                mxnet.base._LIB.MXNDArrayWaitAll()
+                with _environment(settings):
+                    mxnet.base._LIB.MXNDArrayWaitAll()
             _engine = settings.get("MXNET_ENGINE_TYPE", os.environ.get("MXNET_ENGINE_TYPE", "ThreadedEnginePerDevice"))
         library = mxnet.base._LIB
         for name in ("MXGetLastError",):
@@ -204,9 +219,9 @@ def lib() -> Any:
 
 def version() -> str:
     """Version of the installed mxnet (without loading it)."""
-    from .._requirements import installed_version
+    from .._requirements import installed_mxnet
 
-    return str(installed_version("mxnet"))
+    return " beside ".join(version for _, version in installed_mxnet())
 
 
 def threads() -> int:
@@ -232,14 +247,24 @@ def check(status: int) -> None:
         raise MXNetError(first)
 
 
-def count_gpus() -> int:
-    """GPUs that the installed mxnet can use."""
+def _count_gpus(library: Any) -> int:
     count = ctypes.c_int(0)
-    library = lib()
+    # a CUDA build on a machine without a driver reports an error
     return count.value if library.MXGetGPUCount(ctypes.byref(count)) == 0 else 0
 
 
+def count_gpus() -> int:
+    """GPUs that the installed mxnet can use."""
+    return _count_gpus(lib())
+
+
 set_gpu_counter(count_gpus)
+
+
+def wait_all() -> None:
+    """Return when everything that MXNet was asked for is done."""
+    if _lib is not None and not forked:
+        check(_lib.MXNDArrayWaitAll())
 
 
 @contextmanager
@@ -290,21 +315,22 @@ class NDArray:
         self.handle = ctypes.c_void_p()
         if array.dtype == np.bool_:
             # DLPack of this age has no bool: MXNet would read uint8; kDLBool's later code is refused, so bool arguments are copied in
-            self.handle = _empty(array.shape, 7)
+            self.handle = _empty(array.shape, array.dtype)
             self.array = host_view(self.handle, array.shape, array.dtype, self)
             self.array[...] = array
             return
         check(lib().MXNDArrayFromDLPackEx(ctypes.byref(managed), ctypes.c_bool(False), ctypes.byref(self.handle)))
 
     def __del__(self) -> None:
-        if _lib is not None and self.handle:
+        if _lib is not None and getattr(self, "handle", None):
             _lib.MXNDArrayFree(self.handle)
 
 
-def _empty(shape: Sequence[int], type_flag: int) -> ctypes.c_void_p:
+def _empty(shape: Sequence[int], dtype: np.dtype, context: Context = CPU) -> ctypes.c_void_p:
     handle = ctypes.c_void_p()
     dims = (ctypes.c_int64 * max(len(shape), 1))(*shape)
-    check(lib().MXNDArrayCreateEx64(dims, len(shape), 1, 0, 0, type_flag, ctypes.byref(handle)))
+    device = _DEVICE_TYPES[context.device_type]
+    check(lib().MXNDArrayCreateEx64(dims, len(shape), device, context.device_id, 0, _TYPE_FLAGS[dtype], ctypes.byref(handle)))
     return handle
 
 
@@ -326,9 +352,30 @@ def host_view(handle: ctypes.c_void_p, shape: tuple[int, ...], dtype: np.dtype, 
     pointer = ctypes.c_void_p()
     check(lib().MXNDArrayGetData(handle, ctypes.byref(pointer)))
     memory: Any = (ctypes.c_char * (math.prod(shape) * dtype.itemsize)).from_address(pointer.value or 0)
-    # found again through the view's `base`
-    memory.owner = owner
+    # `handle` is found again through the view's `base`
+    memory.owner, memory.handle = owner, handle
     return np.ndarray(shape, dtype, memory)
+
+
+@lru_cache(4096)
+def memory_class(nbytes: int) -> Any:
+    """The class of an NDArray's memory of that size; its instances free their `handle`. (Eager mode: one object fewer per result.)"""
+    return type("Memory", (ctypes.c_char * nbytes,), {"__del__": _free})
+
+
+def _free(memory: Any) -> None:
+    if _lib is not None:
+        _lib.MXNDArrayFree(memory.handle)
+
+
+def owning_view(handle: ctypes.c_void_p, shape: tuple[int, ...], dtype: np.dtype, memory: Any) -> np.ndarray:
+    """`host_view` of an NDArray that belongs to the view alone; `memory` is the `memory_class` of its size."""
+    pointer = ctypes.c_void_p()
+    if _lib.MXNDArrayGetData(handle, ctypes.byref(pointer)) != 0:
+        check(-1)
+    owner = memory.from_address(pointer.value)
+    owner.handle = handle
+    return np.ndarray(shape, dtype, owner)
 
 
 def shape_of(handle: ctypes.c_void_p) -> tuple[int, ...]:
@@ -346,6 +393,186 @@ def dtype_of(handle: ctypes.c_void_p) -> np.dtype:
     return MX_DTYPES[flag.value]
 
 
+def context_of(handle: ctypes.c_void_p) -> Context:
+    """Where an NDArray's memory is, as MXNet says it."""
+    kind, number = ctypes.c_int(), ctypes.c_int()
+    check(lib().MXNDArrayGetContext(handle, ctypes.byref(kind), ctypes.byref(number)))
+    return Context(next(name for name, code in _DEVICE_TYPES.items() if code == kind.value), number.value)
+
+
+# -- arrays on other devices --------------------------------------------------------------------------------------------------------------
+class _Copies:
+    """The copies of one value that there are, shared by those of its DeviceArrays that show all of it."""
+
+    __slots__ = ("host", "owned")
+
+    def __init__(self, host: np.ndarray | None, owned: Owned | None) -> None:
+        self.host, self.owned = host, owned
+
+
+# two threads must not make a device copy each: the one that loses would be freed in use
+_copy_lock = threading.Lock()
+
+
+class DeviceArray(DeviceValue):
+    """A value on a context other than the host's: one copy there, and one on the host, each made when it is first asked for.
+
+    What came from the host goes to the device when something there needs it; what was made on the device comes to the host when it is
+    observed. Both copies stay as long as the value does, so observing twice copies once, and no program takes more memory of the host
+    than it would on cpu(0).
+    """
+
+    __slots__ = ("_copies", "_of", "_offset", "context", "dtype", "nbytes", "shape")
+
+    def __init__(
+        self, shape: tuple[int, ...], dtype: np.dtype, context: Context, host: np.ndarray | None = None, owned: Owned | None = None
+    ) -> None:
+        self.shape, self.dtype, self.context = shape, dtype, context
+        self.nbytes = math.prod(shape) * dtype.itemsize
+        self._copies = _Copies(host, owned)
+        # whose memory this shows, and from which element on (None: all of it). Held, so that who holds a value is told by its references
+        self._of: DeviceArray | None = None
+        self._offset: int | None = None
+
+    @classmethod
+    def empty(cls, shape: tuple[int, ...], dtype: np.dtype, context: Context) -> DeviceArray:
+        """Memory on a device, to be filled."""
+        return cls(shape, dtype, context, owned=Owned(_empty(shape, dtype, context)))
+
+    @property
+    def handle(self) -> ctypes.c_void_p:
+        """The NDArray on the device; copies the value there if only the host has it."""
+        copies = self._copies
+        if copies.owned is None:
+            source = None if self._of is None else self._of.handle
+            with _copy_lock:
+                if copies.owned is None:
+                    copies.owned = self._uploaded() if source is None else self._sliced(source)
+        return copies.owned.handle
+
+    def _uploaded(self) -> Owned:
+        assert self._copies.host is not None
+        host = np.ascontiguousarray(self._copies.host)
+        owned = Owned(_empty(self.shape, self.dtype, self.context))
+        check(lib().MXNDArraySyncCopyFromCPU(owned.handle, ctypes.c_void_p(host.ctypes.data), ctypes.c_size_t(host.size)))
+        stats.counts["transfers_to_device"] += 1
+        stats.counts["bytes_to_device"] += self.nbytes
+        return owned
+
+    def _sliced(self, source: ctypes.c_void_p) -> Owned:
+        assert self._of is not None and self._offset is not None
+        with np_shape():
+            flat = _reshaped(source, (math.prod(self._of.shape),))
+            part = ctypes.c_void_p()
+            stop = self._offset + math.prod(self.shape)
+            check(lib().MXNDArraySlice64(flat.handle, ctypes.c_int64(self._offset), ctypes.c_int64(stop), ctypes.byref(part)))
+            owned = Owned(part)
+            return _reshaped(owned.handle, self.shape)
+
+    def host(self) -> np.ndarray:
+        copies = self._copies
+        if copies.host is None:
+            copies.host = self._downloaded()
+        return copies.host
+
+    def _downloaded(self) -> np.ndarray:
+        made = np.empty(self.shape, self.dtype)
+        target = ctypes.c_void_p(made.ctypes.data)
+        if forked:
+            # the engine's threads are not in this process: nothing may wait for them
+            if self.context.device_type != "cpu":
+                raise MXNetError(f"[fork] a value on {self.context} cannot be read in a forked process; start processes with 'spawn'")
+            pointer = ctypes.c_void_p()
+            check(lib().MXNDArrayGetData(self.handle, ctypes.byref(pointer)))
+            ctypes.memmove(target, pointer, self.nbytes)
+        else:
+            check(lib().MXNDArraySyncCopyToCPU(self.handle, target, ctypes.c_size_t(made.size)))
+        stats.counts["transfers_to_host"] += 1
+        stats.counts["bytes_to_host"] += self.nbytes
+        return made
+
+    def known(self) -> bool:
+        return self._copies.host is not None
+
+    def wait(self) -> None:
+        if self._copies.owned is not None and not forked:
+            wait_to_read(self._copies.owned.handle)
+
+    def view(self) -> DeviceArray:
+        made = DeviceArray(self.shape, self.dtype, self.context)
+        made._copies, made._of, made._offset = self._copies, self, 0
+        return made
+
+    def block(self, look: Callable[[np.ndarray], np.ndarray]) -> Any:
+        template = _template(self.shape, self.dtype)
+        shown = look(template)
+        if shown.size == 0:
+            return np.empty(shown.shape, shown.dtype)
+        distance = shown.__array_interface__["data"][0] - template.__array_interface__["data"][0]
+        if shown.dtype != self.dtype or not shown.flags.c_contiguous or not 0 <= distance < self.nbytes:
+            return None
+        made = DeviceArray(shown.shape, self.dtype, self.context)
+        made._of, made._offset = self, distance // self.dtype.itemsize
+        if self._copies.host is not None:
+            made._copies.host = look(self._copies.host)
+        return made
+
+    def move(self, context: Context) -> DeviceArray:
+        """The value on another context, from device to device where the host does not know it."""
+        if self._copies.host is not None:
+            return DeviceArray(self.shape, self.dtype, context, host=self._copies.host)
+        made = DeviceArray.empty(self.shape, self.dtype, context)
+        made.fill_from(self)
+        stats.counts["transfers_between_devices"] += 1
+        return made
+
+    def copy(self) -> DeviceArray:
+        """The same value in memory of its own."""
+        made = DeviceArray.empty(self.shape, self.dtype, self.context)
+        made.fill_from(self)
+        return made
+
+    def fill_from(self, source: DeviceArray) -> None:
+        """Copy another array's value into this memory, in the engine's own time (both are of the same shape and dtype)."""
+        invoke_into(creator("_copyto"), (ctypes.c_void_p * 1)(source.handle), self.handle)
+        self.written()
+
+    def broadcast_from(self, source: DeviceArray) -> None:
+        """Fill this memory with the one element of another array, in the engine's own time."""
+        with np_shape():
+            shape = f"({','.join(map(str, self.shape))},)"
+            invoke_into(creator("_npi_broadcast_to"), (ctypes.c_void_p * 1)(source.handle), self.handle, [b"shape"], [shape.encode()])
+        self.written()
+
+    def written(self) -> None:
+        """Told that the device has written this memory anew."""
+        self._copies.host = None
+
+
+def _reshaped(handle: ctypes.c_void_p, shape: tuple[int, ...]) -> Owned:
+    """The same memory of a device in another shape."""
+    found = ctypes.c_void_p()
+    dims = (ctypes.c_int64 * max(len(shape), 1))(*shape)
+    check(lib().MXNDArrayReshape64(handle, len(shape), dims, ctypes.c_bool(False), ctypes.byref(found)))
+    return Owned(found)
+
+
+@lru_cache(256)
+def _template(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """An array like the memory of a device, to try views on: address space only, nothing is ever read from it or written to it."""
+    return np.ndarray(shape, dtype, mmap.mmap(-1, max(math.prod(shape) * dtype.itemsize, 1)))
+
+
+def place(value: np.ndarray, context: Context) -> Any:
+    """A host array as a value of another context. What MXNet has no dtype or no size for stays on the host, wherever it belongs."""
+    if value.dtype in _TYPE_FLAGS and 0 < value.size <= LARGEST:
+        return DeviceArray(value.shape, value.dtype, context, host=value)
+    return value
+
+
+set_placer(place)
+
+
 # -- symbols and executors ---------------------------------------------------------------------------------------------------------------
 class Symbol:
     """A symbol loaded from JSON in one call."""
@@ -357,7 +584,7 @@ class Symbol:
         check(lib().MXSymbolCreateFromJSON(json.encode(), ctypes.byref(self.handle)))
 
     def __del__(self) -> None:
-        if _lib is not None and self.handle:
+        if _lib is not None and getattr(self, "handle", None):
             _lib.MXSymbolFree(self.handle)
 
 
@@ -369,25 +596,34 @@ def _bind_environment() -> Iterator[None]:
 
 
 class Executor:
-    """A bound executor. `arguments` are the NDArrays behind the symbol's variables, `outputs` NumPy views of its result memory."""
+    """A bound executor. `arguments` are the NDArrays behind the symbol's variables, all on one context; `outputs` is its result memory, as
+    NumPy views on the host's context and as DeviceArrays on any other.
 
-    __slots__ = ("_forward", "_symbol", "arguments", "handle", "output_handles", "outputs")
+    With `training` it runs in MXNet's training mode, which operators with hidden gradients need: batch statistics, the state that a
+    recurrent layer's gradient reads. (In the other mode oneDNN's convolutions also store their weights anew, in an order of their own, in
+    the caller's array.)
+    """
 
-    def __init__(self, symbol: Symbol, arguments: Sequence[NDArray], context: Context = CPU) -> None:
+    __slots__ = ("_forward", "_reorder", "_symbol", "arguments", "context", "handle", "output_handles", "outputs", "training")
+    outputs: list[Any]
+
+    def __init__(self, symbol: Symbol, arguments: Sequence[NDArray | DeviceArray], context: Context = CPU, training: bool = False) -> None:
+        self.handle = ctypes.c_void_p()
         library = lib()
         count = len(arguments)
         handles = (ctypes.c_void_p * max(count, 1))(*[a.handle for a in arguments])
         gradients = (ctypes.c_void_p * max(count, 1))()
         requests = (ctypes.c_uint * max(count, 1))(*([0] * count))
         auxiliary = (ctypes.c_void_p * 1)()
-        self._symbol = symbol
+        self._symbol, self.context = symbol, context
+        self.training = int(training)
+        self._reorder = training and context.device_type == "cpu"
         self.arguments = list(arguments)
-        self.handle = ctypes.c_void_p()
         with _bind_environment(), np_shape():
             check(
                 library.MXExecutorBindEX(
                     symbol.handle,
-                    1 if context.device_type == "cpu" else 2,
+                    _DEVICE_TYPES[context.device_type],
                     context.device_id,
                     0,
                     None,
@@ -407,20 +643,31 @@ class Executor:
             found = ctypes.POINTER(ctypes.c_void_p)()
             check(library.MXExecutorOutputs(self.handle, ctypes.byref(number), ctypes.byref(found)))
             self.output_handles = [ctypes.c_void_p(found[i]) for i in range(number.value)]
-            # each view owns its handle: results outlive the executor
-            self.outputs = [host_view(h, shape_of(h), dtype_of(h), Owned(h)) for h in self.output_handles]
+            # each result owns its handle: results outlive the executor
+            if context is CPU:
+                self.outputs = [host_view(h, shape_of(h), dtype_of(h), Owned(h)) for h in self.output_handles]
+            else:
+                self.outputs = [DeviceArray(shape_of(h), dtype_of(h), context, owned=Owned(h)) for h in self.output_handles]
         self._forward = library.MXExecutorForward
 
     def forward(self) -> None:
-        """Run; results are in `outputs` when this returns. The GIL is released while MXNet works."""
-        if self._forward(self.handle, 0) != 0:
+        """Run. Results of the host's context are in `outputs` when this returns; those of a device may come later, and reading them waits.
+
+        The GIL is released while MXNet works.
+        """
+        if self._forward(self.handle, self.training) != 0:
             check(-1)
-        if not synchronous():
+        if not synchronous() and (self.context is CPU or self._reorder):
             for handle in self.output_handles:
                 check(_lib.MXNDArrayWaitToRead(handle))
+        if self._reorder:
+            # oneDNN leaves results in a memory order of its own: asking for the data brings it back, in place
+            pointer = ctypes.c_void_p()
+            for handle in self.output_handles:
+                check(_lib.MXNDArrayGetData(handle, ctypes.byref(pointer)))
 
     def __del__(self) -> None:
-        if _lib is not None and self.handle:
+        if _lib is not None and getattr(self, "handle", None):
             _lib.MXExecutorFree(self.handle)
 
 
@@ -451,3 +698,13 @@ def invoke(operator: ctypes.c_void_p, inputs: Any, keys: Any, values: Any) -> li
     if status != 0:
         check(status)
     return [ctypes.c_void_p(found[k]) for k in range(count.value)]
+
+
+def invoke_into(operator: ctypes.c_void_p, inputs: Any, output: ctypes.c_void_p, keys: Any = (), values: Any = ()) -> None:
+    """Run an operator of one result imperatively, into an NDArray that exists."""
+    count = ctypes.c_int(1)
+    found = ctypes.cast((ctypes.c_void_p * 1)(output), ctypes.POINTER(ctypes.c_void_p))
+    names, texts = (ctypes.c_char_p * len(keys))(*keys), (ctypes.c_char_p * len(keys))(*values)
+    status = _lib.MXImperativeInvoke(operator, len(inputs), inputs, ctypes.byref(count), ctypes.byref(found), len(keys), names, texts)
+    if status != 0:
+        check(status)

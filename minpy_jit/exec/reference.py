@@ -4,7 +4,7 @@ and the way to keep independent results when something failed."""
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,39 @@ from ..trace.graph import Graph, Node
 from ..trace.op import Op, Params
 from ..trace.step import CONSTANT, INPUT, PROJECT, SCALAR, parse_constant
 from ..trace.types import ArrayType
+
+
+class UnderWay:
+    """The executor that is at work, if any, and the values of its program: it may write over inputs that nobody else holds (it has
+    copied them before). What comes in its middle (Ctrl-C, a signal handler that observes) finds them here."""
+
+    __slots__ = ("instance", "values")
+
+    def __init__(self) -> None:
+        self.instance: Any = None
+        self.values: Any = None
+
+    def done(self) -> None:
+        """Its results are the caller's."""
+        self.instance = self.values = None
+
+    def copies(self) -> list[tuple[Any, Any]]:
+        """Inputs that are written over, with what they were."""
+        if self.instance is None:
+            return []
+        return [
+            (self.values[position], memory)
+            for position, memory in self.instance.staged.items()
+            if any(self.values[position] is output for output in self.instance.outputs)
+        ]
+
+    def intact(self, inputs: Sequence[Any]) -> list[Any]:
+        """Inputs of another run as they were before this one."""
+        before = {id(array): memory for array, memory in self.copies()}
+        return [before.get(id(x), x) for x in inputs]
+
+
+under_way = UnderWay()
 
 
 class Poison:
@@ -59,8 +92,15 @@ def _conform(value: Any, type_: ArrayType) -> np.ndarray:
     return array
 
 
-def run(graph: Graph, inputs: Sequence[np.ndarray], scalars: Sequence[Any], keep_going: bool = False) -> list[Any]:
+RunNode = Callable[[Node, Sequence[ArrayType], list[Any], Sequence[Node], Sequence[int]], Any]
+
+
+def run(
+    graph: Graph, inputs: Sequence[Any], scalars: Sequence[Any], keep_going: bool = False, run_node: RunNode | None = None
+) -> list[Any]:
     """Values of the graph's outputs, in order. With `keep_going` a failing step gives a `Poison`, and so does all that depends on it.
+
+    `run_node(node, operand types, operands, nodes, uses)` computes a node's value; NumPy does, unless another is given (see device.py).
 
     Raises:
         the step's own exception, `[op]` before its message and the user's line after it (without `keep_going`).
@@ -72,6 +112,7 @@ def run(graph: Graph, inputs: Sequence[np.ndarray], scalars: Sequence[Any], keep
             uses[i] += 1
     for i in graph.outputs:
         uses[i] += 1
+    run_node = run_node or _run_node
     given, numbers = iter(inputs), iter(scalars)
     values: list[Any] = [None] * len(nodes)
     for position, node in enumerate(nodes):
@@ -97,7 +138,7 @@ def run(graph: Graph, inputs: Sequence[np.ndarray], scalars: Sequence[Any], keep
             values[position] = operands[0][node.params[0]]
         else:
             try:
-                values[position] = _run_node(node, [nodes[i].type for i in node.operands], operands, nodes, uses)
+                values[position] = run_node(node, [nodes[i].type for i in node.operands], operands, nodes, uses)
             except Exception as error:
                 described = describe(error, node)
                 if not keep_going:

@@ -1,13 +1,14 @@
 """Run a finished path: look its plan up, bind it when it comes back, keep bound executors within limits.
 
-First encounter: the NumPy reference. From the second on: MXNet executors, bound once per plan and reused while nobody holds their results.
+First encounter: the NumPy reference (on other contexts than the host's: step by step there, see device.py). From the second on: MXNet
+executors, bound once per plan and reused while nobody holds their results.
 """
 
 from __future__ import annotations
 
 import sys
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
@@ -17,19 +18,19 @@ import numpy as np
 from ..config import config
 from ..optimize.partition import Stage, partition
 from ..optimize.passes import eliminate_dead, optimize
+from ..trace.context import CPU, DeviceValue
 from ..trace.graph import Graph, graph_of
+from ..trace.op import Op, Params
 from ..trace.stats import stats
 from ..trace.step import CONSTANT, PROJECT, Step, parse_constant
 from ..trace.types import ArrayType
-from . import mx, reference
+from . import device, mx, reference, variants
+from .device import STAGE_BYTES, DeviceInstance
 from .lower import Lowered, is_native, lower
 from .mx import Executor, MXNetError, NDArray, Symbol, set_threads, threads
-from .reference import Poison
+from .reference import Poison, under_way
 
 _refcount = sys.getrefcount
-# inputs up to this size are always copied into the executor's own memory (a copy of 16 KiB takes about 1 µs);
-# larger ones are bound where they are, until they are seen to move
-STAGE_BYTES = 1 << 16
 # binding costs 10 µs a node: longer programs stay with the reference
 LONGEST = 50_000
 # element operations of one step above which a plan runs on all threads
@@ -38,25 +39,30 @@ SMALL_WORK = 1 << 20
 
 @dataclass(slots=True)
 class Outcome:
-    """What one run gave. `values` by slot; `errors` by slot of the steps that failed."""
+    """What one run gave. `values` by slot; `errors` by slot of the steps that failed; `transfers` to the host and to other devices."""
 
-    values: dict[int, np.ndarray]
+    values: dict[int, Any]
     errors: dict[int, Exception] = field(default_factory=dict)
     executor: str = "reference"
     nodes: int = 0
     host_steps: int = 0
     compiled: bool = False
+    transfers: tuple[int, int] = (0, 0)
 
 
 _UNSET = object()
 
 
 class Instance:
-    """One bound executor of a native stage, with the memory behind its variables."""
+    """One bound executor of a native stage, with the memory behind its variables.
 
-    __slots__ = ("bound", "executor", "filled", "lowered", "numbers", "outputs", "results", "staged", "symbol", "vectors")
+    Attributes:
+        nbytes: of the argument and result memory that it owns.
+    """
 
-    def __init__(self, lowered: Lowered, symbol: Symbol, stage: Stage, values: dict[int, Any]) -> None:
+    __slots__ = ("bound", "executor", "filled", "lowered", "nbytes", "numbers", "outputs", "results", "staged", "symbol", "vectors")
+
+    def __init__(self, lowered: Lowered, symbol: Symbol, stage: Stage, values: dict[int, Any], moving: Collection[int]) -> None:
         self.lowered, self.symbol = lowered, symbol
         self.results = len(stage.produces)
         # per variable of kind "value": the host array that the executor reads
@@ -65,7 +71,8 @@ class Instance:
         for variable in lowered.variables:
             if variable.kind == "value":
                 value = values[variable.position]
-                if value.nbytes > STAGE_BYTES and value.flags.c_contiguous and value.dtype != np.bool_:
+                large = value.nbytes > STAGE_BYTES and variable.position not in moving
+                if large and value.flags.c_contiguous and value.dtype != np.bool_:
                     self.bound[variable.position] = value
                 else:
                     self.staged[variable.position] = np.empty(variable.shape, variable.dtype)
@@ -106,8 +113,10 @@ class Instance:
                 # and so does a bool number, outside its vector
                 self.numbers.append((argument.array.reshape(1), (variable.position,)))
             arguments.append(argument)
-        self.executor = Executor(self.symbol, arguments)
+        self.executor = Executor(self.symbol, arguments, training=self.lowered.training)
         self.outputs = self.executor.outputs
+        # once: the cache adds them all up for each plan that comes (5 ms where 256 plans were asked anew)
+        self.nbytes = sum(a.nbytes for a in self.staged.values()) + sum(a.nbytes for a in self.outputs)
         stats.counts["binds"] += 1
 
     def free(self, dying: Mapping[int, int]) -> bool:
@@ -137,41 +146,30 @@ class Instance:
                 held[2] = value
         for vector, positions in self.numbers:
             vector[:] = [values[p] for p in positions]
-        try:
-            self.executor.forward()
-        except BaseException:
-            # Ctrl-C, say: a retry needs the inputs whose memory this run has written to
-            self._restore(values)
-            raise
+        under_way.instance, under_way.values = self, values
+        self.executor.forward()
         for k, guard in enumerate(self.lowered.guards):
             # 0.2 µs where `.any()` takes 2.3
             if np.count_nonzero(self.outputs[self.results + k]):
                 raise reference.describe(IndexError(guard.message), guard.node)
         return self.outputs[: self.results]
 
-    def _restore(self, values: dict[int, Any]) -> None:
-        """Give dying inputs whose memory was written again their values back (see `free`)."""
-        for position, memory in self.staged.items():
-            if any(values[position] is output for output in self.outputs):
-                values[position][...] = memory
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of argument and result memory that this instance owns."""
-        return sum(a.nbytes for a in self.staged.values()) + sum(a.nbytes for a in self.outputs)
-
 
 class NativeStage:
     """A stage that MXNet runs: a symbol, and the executors bound to it."""
 
-    __slots__ = ("instances", "lowered", "stage", "symbol", "types")
+    __slots__ = ("instances", "lowered", "moving", "private", "stage", "symbol", "types")
 
     def __init__(self, graph: Graph, stage: Stage) -> None:
         self.stage = stage
         self.lowered = lower(graph, stage)
         self.symbol = Symbol(self.lowered.json)
         self.types: list[ArrayType] = [graph.nodes[p].type for p in stage.produces]
-        self.instances: list[Instance] = []
+        self.instances: list[Instance | DeviceInstance] = []
+        # inputs that were seen to be another array than before
+        self.moving: set[int] = set()
+        # its results are copied, so that nobody ever holds its memory
+        self.private: Instance | DeviceInstance | None = None
 
     def run(self, values: dict[int, Any], dying: Mapping[int, int]) -> bool:
         """Run and put the results into `values`; returns whether an executor had to be bound."""
@@ -180,15 +178,28 @@ class NativeStage:
             if candidate.free(dying):
                 instance = candidate
                 break
+        copied = instance is None and len(self.instances) >= config.max_instances
+        if copied:
+            instance = self.private
         compiled = instance is None
         if instance is None:
-            instance = Instance(self.lowered, self.symbol, self.stage, values)
+            for other in self.instances:
+                self.moving.update([p for p, array in other.bound.items() if values[p] is not array])
+            # those hold on to an array that is another by now, so that whoever made it must make the next one elsewhere
+            self.instances = [i for i in self.instances if self.moving.isdisjoint(i.bound)]
+            bind = Instance if self.stage.context is CPU else DeviceInstance
+            instance = bind(self.lowered, self.symbol, self.stage, values, self.moving)
             for output, type_ in zip(instance.outputs, self.types, strict=False):
                 if output.shape != type_.shape or output.dtype != type_.dtype:
                     raise MXNetError(f"MXNet typed a result {output.dtype}{output.shape}; the program says {type_}")
-            if len(self.instances) < config.max_instances:
+            if copied:
+                self.private = instance
+            else:
                 self.instances.append(instance)
-        results = instance.run(values)
+        results: Sequence[Any] = instance.run(values)
+        if copied:
+            # a program that keeps all its results: copying 30 KiB takes 3 µs, binding 100 µs and 10 more a node
+            results = [r.copy() for r in results]
         stats.counts["executor_runs"] += 1
         stats.counts["mxnet_nodes"] += self.lowered.nodes
         for position, result in zip(self.stage.produces, results, strict=True):
@@ -200,6 +211,8 @@ class HostStage:
     """Steps that go through NumPy."""
 
     __slots__ = ("graph", "stage")
+    # op, operand types, params, operands, result type -> result
+    evaluate: Callable[[Op, Sequence[ArrayType], Params, Sequence[Any], Any], Any] = staticmethod(reference.evaluate)
 
     def __init__(self, graph: Graph, stage: Stage) -> None:
         self.graph, self.stage = graph, stage
@@ -213,11 +226,18 @@ class HostStage:
                 values[position] = operands[0][node.params[0]]
                 continue
             try:
-                values[position] = reference.evaluate(node.op, [nodes[i].type for i in node.operands], node.params, operands, node.type)
+                values[position] = self.evaluate(node.op, [nodes[i].type for i in node.operands], node.params, operands, node.type)
             except Exception as error:
                 raise reference.describe(error, node) from error
         stats.counts["host_steps"] += len(self.stage.nodes)
         return False
+
+
+class DeviceHostStage(HostStage):
+    """The same in a program with values on devices: operands are fetched, results belong where they are needed."""
+
+    __slots__ = ()
+    evaluate = staticmethod(device.through_numpy)
 
 
 class Plan:
@@ -230,8 +250,10 @@ class Plan:
         self.graph = graph
         self.key: tuple = ()
         self.runs = 0
+        host_stage = DeviceHostStage if device.is_elsewhere(graph) else HostStage
         self.stages: list[NativeStage | HostStage] = [
-            NativeStage(graph, s) if s.native else HostStage(graph, s) for s in partition(graph, lambda p, n: is_native(graph, n))
+            NativeStage(graph, s) if s.native else host_stage(graph, s)
+            for s in partition(graph, lambda p, n: is_native(graph, n) and not device.is_refused(graph, n))
         ]
         self.nodes = sum(s.lowered.nodes for s in self.stages if isinstance(s, NativeStage))
         self.host_steps = sum(len(s.stage.nodes) for s in self.stages if isinstance(s, HostStage))
@@ -260,7 +282,7 @@ class Plan:
             return "mixed"
         return "mxnet" if self.nodes else "reference"
 
-    def run(self, inputs: Sequence[np.ndarray], scalars: Sequence[Any]) -> Outcome:
+    def run(self, inputs: Sequence[Any], scalars: Sequence[Any]) -> Outcome:
         """Values of the plan's slots."""
         graph = self.graph
         values: dict[int, Any] = dict(self.leaves)
@@ -287,23 +309,48 @@ class Plan:
 
     @property
     def nbytes(self) -> int:
-        return sum(i.nbytes for s in self.stages if isinstance(s, NativeStage) for i in s.instances)
+        return sum(i.nbytes for s in self.stages if isinstance(s, NativeStage) for i in (*s.instances, s.private) if i is not None)
 
     def release(self) -> None:
         """Free the bound executors (they are bound again when the plan is run again)."""
         for stage in self.stages:
             if isinstance(stage, NativeStage):
                 stage.instances.clear()
+                stage.private = None
+
+
+class DevicePlan(Plan):
+    """A program with values on other contexts than the host's: what it transfers is told."""
+
+    __slots__ = ()
+
+    def run(self, inputs: Sequence[Any], scalars: Sequence[Any]) -> Outcome:
+        before = device.transfers()
+        outcome = super().run(inputs, scalars)
+        outcome.transfers = device.transfers(since=before)
+        return outcome
+
+    def is_outdated(self) -> bool:
+        """Whether MXNet has refused a step on a device, since this was partitioned, that is one of an executor's here."""
+        stages = [s.stage for s in self.stages if isinstance(s, NativeStage)]
+        return any(device.is_refused(self.graph, self.graph.nodes[p]) for s in stages for p in s.nodes)
+
+
+def plan_of(graph: Graph, slots: tuple[int, ...]) -> Plan:
+    """The plan of an optimised graph."""
+    return DevicePlan(graph, slots) if device.is_elsewhere(graph) else Plan(graph, slots)
 
 
 def _work(graph: Graph) -> int:
-    """The largest step's cost in element operations: its elements, times the inner length for a product."""
+    """The largest step's cost in element operations: what its entry says, or its elements, times the inner length for a product."""
     largest = 0
     for node in graph.nodes:
         results = node.type if isinstance(node.type, tuple) else (node.type,)
         cost = sum(t.size for t in results)
         operands = [graph.nodes[i].type for i in node.operands]
-        if node.op.family == "linalg" and operands and not isinstance(operands[0], tuple):
+        if node.op.work is not None:
+            cost = node.op.work(tuple(operands), node.op.named(node.params))
+        elif node.op.family == "linalg" and operands and not isinstance(operands[0], tuple):
             cost *= max(operands[0].shape[-1:] or (1,))
         else:
             cost = max([cost, *(t.size for t in operands if not isinstance(t, tuple))])
@@ -326,7 +373,7 @@ class PlanCache:
         plan = self.plans.get(key)
         if plan is None:
             started = perf_counter()
-            plan = Plan(graph, slots)
+            plan = plan_of(graph, slots)
             plan.key = key
             stats.counts["compiles"] += 1
             stats.seconds["compile"] += perf_counter() - started
@@ -354,6 +401,12 @@ class PlanCache:
             self.evictions += 1
             stats.counts["evictions"] += 1
 
+    def drop(self, plan: Plan) -> None:
+        """Forget a plan that must not be run again."""
+        self.plans.pop(plan.key, None)
+        plan.release()
+        self.newest = None
+
     @property
     def nbytes(self) -> int:
         # a list: another thread may be adding a plan
@@ -365,6 +418,8 @@ class PlanCache:
             plan.release()
         self.newest = None
         self.plans.clear()
+        device.clear()
+        variants.clear()
 
 
 plan_cache = PlanCache()
@@ -377,9 +432,10 @@ def fingerprint(graph: Graph) -> tuple:
 
 @dataclass(slots=True)
 class Encounter:
-    """How often a path was flushed with this set of live slots, and its plan once it has one."""
+    """How often a path was flushed with this set of live slots, at which time it is compiled, and its plan once it has one."""
 
     count: int = 0
+    compiled_at: int = 2
     plan: Plan | None = None
     dead_free: Graph | None = None
 
@@ -393,8 +449,36 @@ def encounters(end: Step) -> dict[tuple[int, ...], Encounter]:
     return found
 
 
-def execute(end: Step, slots: tuple[int, ...], inputs: Sequence[np.ndarray], scalars: Sequence[Any]) -> Outcome:
-    """Compute the values of `slots` on the path that ends at `end`."""
+_running = False
+
+
+def execute(end: Step, slots: tuple[int, ...], inputs: Sequence[Any], scalars: Sequence[Any], once: bool = False) -> Outcome:
+    """Compute the values of `slots` on the path that ends at `end`. `once`: it is not worth a compile."""
+    global _running
+    if _running or once:
+        # what comes in the middle of a run (a signal handler's observation) must leave its executors alone
+        return _run_reference(eliminate_dead(graph_of(end, slots)), slots, under_way.intact(inputs), scalars)
+    _running = True
+    try:
+        return _execute(end, slots, inputs, scalars)
+    except BaseException:
+        _restore()
+        raise
+    finally:
+        _running = False
+        under_way.done()
+
+
+def _restore() -> None:
+    """Ctrl-C, say: a retry needs the inputs whose memory the run has written to."""
+    for array, memory in under_way.copies():
+        if isinstance(array, np.ndarray):
+            array[...] = memory
+        else:
+            array.fill_from(memory)
+
+
+def _execute(end: Step, slots: tuple[int, ...], inputs: Sequence[Any], scalars: Sequence[Any]) -> Outcome:
     known = encounters(end)
     encounter = known.get(slots)
     if encounter is None:
@@ -410,12 +494,12 @@ def execute(end: Step, slots: tuple[int, ...], inputs: Sequence[np.ndarray], sca
                 known.clear()
                 encounter = known[slots] = Encounter(count=1)
             else:
-                encounter = known[slots] = Encounter()
+                encounter = known[slots] = Encounter(compiled_at=2 if known else variants.met(end))
     encounter.count += 1
     plan = None if config.check_nan or mx.forked else encounter.plan
     if plan is None:
-        first = encounter.count == 1 and config.first_run == "reference" and not config.deterministic
-        if first or end.index > LONGEST or config.check_nan or mx.forked:
+        early = encounter.count < encounter.compiled_at and config.first_run == "reference" and not config.deterministic
+        if early or end.index > LONGEST or config.check_nan or mx.forked or mx.is_too_late():
             started = perf_counter()
             outcome = _run_reference(eliminate_dead(graph_of(end, slots)), slots, inputs, scalars)
             stats.seconds["run"] += perf_counter() - started
@@ -431,15 +515,28 @@ def execute(end: Step, slots: tuple[int, ...], inputs: Sequence[np.ndarray], sca
     try:
         outcome = plan.run(inputs, scalars)
     except Exception as error:
+        _restore()
+        under_way.done()
         outcome = _recover(error, end, slots, inputs, scalars)
+        if isinstance(error, MXNetError) and isinstance(plan, DevicePlan) and plan.is_outdated():
+            # step by step it was found what this device refuses: the next run binds the rest
+            plan_cache.drop(plan)
+            encounter.plan = None
     stats.seconds["run"] += perf_counter() - started
     return outcome
 
 
-def _run_reference(graph: Graph, slots: tuple[int, ...], inputs: Sequence[np.ndarray], scalars: Sequence[Any]) -> Outcome:
-    values = reference.run(graph, inputs, scalars, keep_going=True)
-    stats.counts["reference_runs"] += 1
-    outcome = Outcome({}, {}, "reference", 0, len(graph.nodes))
+def _run_reference(graph: Graph, slots: tuple[int, ...], inputs: Sequence[Any], scalars: Sequence[Any]) -> Outcome:
+    if device.is_elsewhere(graph):
+        before, calls, host_steps = device.transfers(), stats.counts["device_calls"], stats.counts["host_steps"]
+        values = reference.run(graph, inputs, scalars, keep_going=True, run_node=device.run_node)
+        stats.counts["stepwise_runs"] += 1
+        outcome = Outcome({}, {}, "stepwise", stats.counts["device_calls"] - calls, stats.counts["host_steps"] - host_steps)
+        outcome.transfers = device.transfers(since=before)
+    else:
+        values = reference.run(graph, inputs, scalars, keep_going=True)
+        stats.counts["reference_runs"] += 1
+        outcome = Outcome({}, {}, "reference", 0, len(graph.nodes))
     for slot, value in zip(slots, values, strict=True):
         if type(value) is Poison:
             outcome.errors[slot] = value.error
@@ -448,8 +545,8 @@ def _run_reference(graph: Graph, slots: tuple[int, ...], inputs: Sequence[np.nda
     return outcome
 
 
-def _recover(error: Exception, end: Step, slots: tuple[int, ...], inputs: Sequence[np.ndarray], scalars: Sequence[Any]) -> Outcome:
-    """A run failed: the reference finds the step and keeps what does not depend on it."""
+def _recover(error: Exception, end: Step, slots: tuple[int, ...], inputs: Sequence[Any], scalars: Sequence[Any]) -> Outcome:
+    """A run failed: step by step it is found where, and what does not depend on it is kept."""
     if isinstance(error, MXNetError):
         stats.counts["mxnet_errors"] += 1
     outcome = _run_reference(eliminate_dead(graph_of(end, slots)), slots, inputs, scalars)
@@ -464,14 +561,23 @@ def compiled(graph: Graph) -> Any:
     slots = tuple(range(len(graph.outputs)))
     plan: Plan | None = None
 
-    def run(inputs: Sequence[np.ndarray], scalars: Sequence[Any]) -> list[Any]:
+    def run(inputs: Sequence[Any], scalars: Sequence[Any]) -> list[Any]:
         nonlocal plan
-        if mx.forked:
-            return reference.run(optimized, inputs, scalars)
+        global _running
+        if mx.forked or _running or (plan is None and mx.is_too_late()):
+            return reference.run(optimized, inputs, scalars, run_node=device.run_node if device.is_elsewhere(optimized) else None)
         if plan is None:
             plan = plan_cache.get(optimized, slots)
         plan_cache.touch(plan)
-        values = plan.run(inputs, scalars).values
+        _running = True
+        try:
+            values = plan.run(inputs, scalars).values
+        except BaseException:
+            _restore()
+            raise
+        finally:
+            _running = False
+            under_way.done()
         return [values[slot] for slot in slots]
 
     return run
@@ -483,4 +589,6 @@ def compute_numpy(step: Step, operands: Sequence[Any]) -> Any:
         return operands[0][step.params[0]]
     if step.op is CONSTANT:
         return parse_constant(*step.params)
+    if device.context_of(step.type) is not CPU or any(isinstance(o, DeviceValue) for o in operands):
+        return device.through_numpy(step.op, step.types, step.params, operands, step.type)
     return reference.evaluate(step.op, step.types, step.params, operands, step.type)

@@ -5,6 +5,9 @@ Methods that are functions too (`x.sum()`, `x.reshape()` …) are attached by nu
 
 from __future__ import annotations
 
+import math
+import numbers
+import operator
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,14 +16,14 @@ import numpy as np
 from ..config import config
 from ..errors import locate
 from ..trace import recorder as _recorder
-from ..trace.context import Context
-from ..trace.handle import Handle, materialised, set_constructors
+from ..trace.context import Context, DeviceValue, require
+from ..trace.handle import Handle, is_view, materialised, root_of, set_constructors
 from ..trace.op import TABLE, Op
-from ..trace.recorder import current, observe
+from ..trace.recorder import current, observe, value_of
 from ..trace.types import is_contiguous, is_f_contiguous, type_of
 from . import indexing
-from .convert import operand
-from .views import assign, cast_for_write, is_view, root_of
+from .convert import NUMBERS, host, operand
+from .views import assign, cast_for_write
 
 
 class ValueHandle(Handle):
@@ -79,8 +82,10 @@ class ValueHandle(Handle):
         return observe(self, "asnumpy").copy()
 
     def wait_to_read(self) -> None:
-        """Run what is pending for this value (MXNet's name)."""
-        observe(self, "wait_to_read")
+        """Run what is pending for this value, and return when it is there (MXNet's name)."""
+        value = value_of(self, "wait_to_read")
+        if isinstance(value, DeviceValue):
+            value.wait()
 
     def __array__(self, dtype: Any = None) -> np.ndarray:
         data = observe(self, "__array__")
@@ -126,13 +131,13 @@ class ValueHandle(Handle):
 
     def tobytes(self, order: Any = "C") -> bytes:
         """The elements' bytes."""
-        return self._laid_out("tobytes").tobytes(order)
+        return self.laid_out("tobytes").tobytes(order)
 
     def tostring(self, order: Any = "C") -> bytes:
         """Same as `tobytes`."""
         return self.tobytes(order)
 
-    def _laid_out(self, cause: str) -> np.ndarray:
+    def laid_out(self, cause: str) -> np.ndarray:
         """The value in memory laid out as NumPy would have it."""
         data = observe(self, cause)
         if self.type.strides is None or data.strides == self.type.strides:
@@ -143,19 +148,21 @@ class ValueHandle(Handle):
         back = np.argsort(order)
         return np.ascontiguousarray(data.transpose(order)).transpose(back)
 
-    def _lazy_repr(self) -> str:
-        segment = self.segment
-        if self.data is not None or segment is None:
-            return f"<{self.type}>"
-        step = next((s for s in reversed(segment.cursor.path()) if s.index == self.index), None)
+    def _lazy_repr(self) -> str | None:
+        """What is said of a pending value, or None where looking at it runs nothing."""
+        # a view is pending as long as its base is
+        source = root_of(self)
+        segment = source.segment
+        if source.memory is not None or segment is None:
+            return None
+        step = next((s for s in reversed(segment.cursor.path()) if s.index == source.index), None)
         made = locate(step.site) if step is not None else "<unknown>"
         kind = f"{self.type.dtype}[{','.join(map(str, self.type.shape))}]"
         return f"<lazy {kind}, {segment.steps} steps pending, made at {made}>"
 
     def __repr__(self) -> str:
-        if config.repr_mode == "lazy":
-            return self._lazy_repr()
-        return repr(observe(self, "repr"))
+        pending = self._lazy_repr() if config.repr_mode == "lazy" else None
+        return repr(observe(self, "repr")) if pending is None else pending
 
     def __str__(self) -> str:
         return str(observe(self, "str"))
@@ -164,7 +171,7 @@ class ValueHandle(Handle):
         return format(observe(self, "format"), spec)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _restore, (self._laid_out("pickle").copy(order="K"), self.type.scalar, self.type.context)
+        return _restore, (self.laid_out("pickle").copy(order="K"), self.type.scalar, self.type.context)
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
         return self.__reduce__()
@@ -236,7 +243,13 @@ class Array(ValueHandle, metaclass=ArrayClass):
     @property
     def base(self) -> Any:
         """The array whose memory this one shows, or None."""
-        return root_of(self) if is_view(self) else None
+        if not is_view(self):
+            return None
+        root = root_of(self)
+        face = root.alias.face if root.alias is not None else None
+        owner = None if face is None else face()
+        # an array that was given another shape in place owns the memory that it shows
+        return None if owner is self else root if owner is None else owner
 
     def __copy__(self) -> Array:
         return duplicate(self)
@@ -249,13 +262,23 @@ class Scalar(ValueHandle):
     """What NumPy's scalars are, computed when observed: immutable (`+=` rebinds the name), hashable, usable as a number.
 
     `isinstance(s, (numpy.floating, float))` holds as for NumPy's. What Python does not let us imitate: `type(s)` is Scalar, `issubclass`
-    of it says no, and C code that looks at the type alone sees no number (`json.dumps(s)`; write `json.dumps(float(s))`).
+    of it says no, `type(s)(2)` makes a scalar of what 2 is (`s.dtype.type(2)` one like s), and C code that looks at the type alone sees no
+    number (`json.dumps(s)`; write `json.dumps(float(s))`).
     """
 
     __slots__ = ()
 
-    def __new__(cls) -> Any:
-        return object.__new__(cls)
+    def __new__(cls, value: Any = None) -> Any:
+        if value is None:
+            # the recorder fills the slots in
+            return object.__new__(cls)
+        made = np.asarray(observe(value, "Scalar") if isinstance(value, Handle) else value)
+        if made.dtype == object and made.ndim == 0:
+            # fractions and decimals
+            made = np.asarray(float(value))
+        if made.ndim:
+            raise TypeError(f"[Scalar] needs one number; got shape {made.shape}; use np.array(...)")
+        return materialised(made.copy(), type_of(made, scalar=True))
 
     @property  # type: ignore[misc]
     def __class__(self) -> type:
@@ -265,11 +288,55 @@ class Scalar(ValueHandle):
     def _value(self, cause: str) -> Any:
         return observe(self, cause)[()]
 
+    def __int__(self) -> int:
+        # of complex numbers the real part, with NumPy's warning
+        return int(self._value("int"))
+
+    def __float__(self) -> float:
+        return float(self._value("float"))
+
     def __hash__(self) -> int:
-        return hash(self._value("hash"))
+        value = self._value("hash")
+        # a NaN equals nothing, and NumPy's hashes by identity
+        return hash(value) if value == value else object.__hash__(self)
+
+    # conversions and rounding are NumPy's own: which of its types have them, and of what type the result is
+    def __complex__(self) -> complex:
+        return complex(self._value("complex"))
+
+    def __index__(self) -> int:
+        return operator.index(self._value("index"))
+
+    def __bytes__(self) -> bytes:
+        return bytes(self._value("bytes"))
+
+    def __trunc__(self) -> Any:
+        return math.trunc(self._value("trunc"))
+
+    def __floor__(self) -> Any:
+        return math.floor(self._value("floor"))
+
+    def __ceil__(self) -> Any:
+        return math.ceil(self._value("ceil"))
+
+    def __round__(self, digits: Any = None) -> Any:
+        if digits is None or self.type.dtype.kind not in "iufc":
+            return _as_ours(round(self._value("round"), digits), self.type.context)
+        return TABLE["round"](self, decimals=operator.index(digits))
+
+    # no container
+    __contains__ = None  # type: ignore[assignment]
+    __iter__ = None  # type: ignore[assignment]
+
+    def __getattr__(self, name: str) -> Any:
+        # what only some of NumPy's scalars have: `is_integer`, `hex`, `bit_count`, `numerator` ...
+        if name.startswith("_") or not hasattr(self.type.dtype.type, name):
+            raise AttributeError(f"'numpy.{self.type.dtype}' object has no attribute {name!r}")
+        return _as_ours(getattr(self._value(name), name), self.type.context)
 
     def __repr__(self) -> str:
-        return self._lazy_repr() if config.repr_mode == "lazy" else repr(self._value("repr"))
+        pending = self._lazy_repr() if config.repr_mode == "lazy" else None
+        return repr(self._value("repr")) if pending is None else pending
 
     def __str__(self) -> str:
         return str(self._value("str"))
@@ -289,7 +356,17 @@ class Scalar(ValueHandle):
         return None
 
 
+def _as_ours(value: Any, context: Context) -> Any:
+    """A result of NumPy's: its scalars and arrays as ours, anything else as it is."""
+    if isinstance(value, np.generic) and not isinstance(value, np.void):
+        return host(np.asarray(value), context, scalar=True)
+    if type(value) is tuple:
+        return tuple([_as_ours(v, context) for v in value])
+    return host(value, context) if type(value) is np.ndarray else value
+
+
 def _restore(data: np.ndarray, scalar: bool, context: Context) -> Handle:
+    require(context)
     return materialised(data, type_of(data, context, scalar))
 
 
@@ -303,16 +380,18 @@ def duplicate(array: Handle) -> Any:
         return _plain_layout(TABLE["watch"](array))
     if is_view(array):
         root = root_of(array)
-        if (root.data is not None or recorder.immediate is not None) and not recorder.follows(root):
-            data = observe(array, "copy")
-            copy.segment, copy.index, copy.type, copy.data, copy.alias = None, -1, array.type, data, None
+        # on a device a view is picked out by a step, unless it is one block
+        known = recorder.immediate is not None or (root.memory is not None and not isinstance(root.memory, DeviceValue))
+        if known and not recorder.follows(root):
+            data = value_of(array, "copy")
+            copy.segment, copy.index, copy.type, copy.memory, copy.alias = None, -1, array.type, data, None
             return _plain_layout(copy)
         segment = recorder.segment
-        copy.segment, copy.index, copy.type, copy.data, copy.alias = segment, segment.use(array), array.type, None, None
+        copy.segment, copy.index, copy.type, copy.memory, copy.alias = segment, segment.use(array), array.type, None, None
         segment.arrays.append(copy)
         return _plain_layout(copy)
-    copy.segment, copy.index, copy.type, copy.data, copy.alias = array.segment, array.index, array.type, array.data, None
-    if copy.data is None:
+    copy.segment, copy.index, copy.type, copy.memory, copy.alias = array.segment, array.index, array.type, array.memory, None
+    if copy.memory is None:
         assert copy.segment is not None
         copy.segment.arrays.append(copy)
     return _plain_layout(copy)
@@ -340,7 +419,13 @@ set_constructors(Array, Scalar)
 # -- operators --------------------------------------------------------------------------------------------------------------------------
 def record_mixed(op: Op, left: Any, right: Any) -> Any:
     """An operator whose second operand is not an array of ours: NumPy arrays and sequences are taken, the rest is Python's to refuse."""
-    other = left if isinstance(right, ValueHandle) else right
+    other, ours = (left, right) if isinstance(right, ValueHandle) else (right, left)
+    if type(ours) is Scalar and _is_foreign(op, other):
+        return _with_scalar(op, left, right, ours)
+    if isinstance(other, (str, bytes)) and ours.type.dtype.kind in "OSU":
+        from .fallback import call
+
+        return call(getattr(np, op.name), (left, right))
     if other is None or isinstance(other, (str, bytes, dict, set)):
         return NotImplemented
     priority = getattr(other, "__array_priority__", None)
@@ -355,6 +440,26 @@ def record_mixed(op: Op, left: Any, right: Any) -> Any:
     if isinstance(converted, Handle) and converted.type.dtype == object:
         return NotImplemented
     return op(converted, right) if other is left else op(left, converted)
+
+
+def _is_foreign(op: Op, other: Any) -> bool:
+    """Whether a scalar meets something that is neither a number nor an array."""
+    if isinstance(other, (list, tuple)):
+        # NumPy's scalars repeat sequences, or refuse to
+        return op is TABLE["multiply"]
+    return not isinstance(other, (Handle, np.ndarray, np.generic, bool, int, float, complex)) and not hasattr(type(other), "__array__")
+
+
+def _with_scalar(op: Op, left: Any, right: Any, ours: Scalar) -> Any:
+    """A scalar and an object of another kind (a fraction, a string, None): NumPy's own scalar decides with it."""
+    other = left if right is ours else right
+    recorder = current()
+    if recorder.tapes and isinstance(other, numbers.Rational):
+        # a gradient may flow
+        return op(float(other), right) if right is ours else op(left, float(other))
+    value = ours._value(op.name)
+    function = _PYTHON[op.name]
+    return _as_ours(function(other, value) if right is ours else function(value, other), ours.type.context)
 
 
 # Python's method -> the op's name
@@ -374,6 +479,14 @@ _BINARY = {
 }
 _COMPARE = {"lt": "less", "le": "less_equal", "gt": "greater", "ge": "greater_equal", "eq": "equal", "ne": "not_equal"}
 _UNARY = {"neg": "negative", "pos": "positive", "abs": "absolute", "invert": "invert"}
+
+# the op's name -> Python's operator
+_PYTHON: dict[str, Any] = {
+    "divmod": divmod,
+    "power": pow,
+    "matmul": operator.matmul,
+    **{name: getattr(operator, f"__{method}__") for method, name in (_BINARY | _COMPARE).items() if method != "divmod"},
+}
 
 # NumPy's fast paths for a literal exponent (numpy/core/src/multiarray/number.c: fast_scalar_power)
 _EXPONENTS = {1.0: "positive", 2.0: "square", 0.5: "sqrt", -1.0: "reciprocal"}
@@ -399,30 +512,44 @@ def _inplace(op_name: str, method: str) -> Any:
         result = forward(self, other)
         if result is NotImplemented:
             return NotImplemented
-        if result.type is self.type and self.alias is None and result.alias is None and result.data is None:
+        if result.type is self.type and self.alias is None and result.alias is None and result.memory is None:
             segment = result.segment
-            listed = self.data is None and self.segment is segment
-            if segment is not None and segment.recorder.session is None:
+            listed = self.memory is None and self.segment is segment
+            if segment is not None and segment.recorder.session is None and segment.arrays and segment.arrays[-1] is result:
                 # the usual case: this handle takes the place of the one just handed out
                 if listed:
                     segment.arrays.pop()
                 else:
                     segment.arrays[-1] = self
-                self.segment, self.index, self.data = segment, result.index, None
+                self.segment, self.index, self.memory = segment, result.index, None
                 return self
-        assign(self, cast_for_write(result, self, op_name))
+        assign(self, cast_for_write(result, self, op_name), "output array is read-only")
         return self
 
     inplace.__name__ = f"__i{method}__"
     return inplace
 
 
+def _paired(op: Op, reflected: bool) -> Any:
+    """An operator with two results: the recorder's short path hands out one."""
+
+    def method(self: ValueHandle, other: Any) -> Any:
+        left, right = (other, self) if reflected else (self, other)
+        return op(left, right) if isinstance(other, Handle) or type(other) in NUMBERS else record_mixed(op, left, right)
+
+    return method
+
+
 def _install() -> None:
     for method, name in _BINARY.items():
-        setattr(ValueHandle, f"__{method}__", _recorder.binary(TABLE[name], record_mixed))
-        setattr(ValueHandle, f"__r{method}__", _recorder.binary(TABLE[name], record_mixed, reflected=True))
-        if method != "divmod":
-            setattr(Array, f"__i{method}__", _inplace(name, method))
+        op = TABLE[name]
+        if op.outputs > 1:
+            setattr(ValueHandle, f"__{method}__", _paired(op, False))
+            setattr(ValueHandle, f"__r{method}__", _paired(op, True))
+            continue
+        setattr(ValueHandle, f"__{method}__", _recorder.binary(op, record_mixed))
+        setattr(ValueHandle, f"__r{method}__", _recorder.binary(op, record_mixed, reflected=True))
+        setattr(Array, f"__i{method}__", _inplace(name, method))
     for method, name in _COMPARE.items():
         setattr(ValueHandle, f"__{method}__", _comparison(method, _recorder.binary(TABLE[name], record_mixed)))
     for method, name in _UNARY.items():
@@ -446,12 +573,18 @@ def _comparison(method: str, recording: Any) -> Any:
         return recording
 
     def compare(self: ValueHandle, other: Any) -> Any:
-        result = recording(self, other)
+        try:
+            result = recording(self, other)
+        except TypeError:
+            from .fallback import call
+
+            # no ufunc compares records, or strings with numbers; NumPy's operator does
+            return call(getattr(operator, method), (self, other))
         if result is NotImplemented and (other is None or isinstance(other, (str, bytes))):
-            if self.type.dtype.kind in "OSU":
+            if self.type.dtype.kind == "O":
                 from .fallback import call
 
-                return call(np.equal if method == "eq" else np.not_equal, (self, other))
+                return call(getattr(operator, method), (self, other))
             # NumPy: elementwise False (True for !=)
             return TABLE["full"](method == "ne", shape=self.type.shape, dtype=np.dtype(bool), context=self.type.context)
         return result
@@ -462,12 +595,18 @@ def _comparison(method: str, recording: Any) -> Any:
 _power: Any
 
 
+def _type_name(value: Any) -> str:
+    return f"numpy.{value.type.dtype}" if isinstance(value, Handle) else type(value).__name__
+
+
 def _matmul(left: Any, right: Any) -> Any:
     if isinstance(left, Handle) and isinstance(right, Handle):
         if left.type.scalar and right.type.scalar:
             raise TypeError(f"unsupported operand type(s) for @: 'numpy.{left.type.dtype}' and 'numpy.{right.type.dtype}'")
         return TABLE["matmul"](left, right)
-    if isinstance(left, (int, float, complex)) or isinstance(right, (int, float, complex)):
+    if type(left) in NUMBERS or type(right) in NUMBERS:
+        if type(left) is Scalar or type(right) is Scalar:
+            raise TypeError(f"unsupported operand type(s) for @: '{_type_name(left)}' and '{_type_name(right)}'")
         raise ValueError(
             "matmul: Input operand 1 does not have enough dimensions (has 0, gufunc core with signature (n?,k),(k,m?)->(n?,m?) requires 1)"
         )

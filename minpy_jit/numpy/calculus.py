@@ -12,10 +12,11 @@ from ..trace.handle import Handle
 from ..trace.op import TABLE
 from ..trace.ops import composite, special
 from ..trace.ops.normalise import normalise_axis
+from ..trace.recorder import observe
 from . import fallback, reductions, shaping
 from .convert import NUMBERS
-from .creation import asarray
-from .output import deliver
+from .creation import asarray, without_scalar
+from .output import deliver, deliver_reduced
 from .shaping import handle
 from .ufuncs import HOST_KINDS
 
@@ -42,12 +43,12 @@ def fix(x: Any, out: Any = None) -> Any:
 
 def real(val: Any) -> Any:
     """The real part: a view of complex arrays, real ones themselves."""
-    return handle(val).real
+    return val.real if type(val) in NUMBERS else handle(val).real
 
 
 def imag(val: Any) -> Any:
     """The imaginary part: a view of complex arrays, zeros of real ones."""
-    return handle(val).imag
+    return val.imag if type(val) in NUMBERS else handle(val).imag
 
 
 def angle(z: Any, deg: bool = False) -> Any:
@@ -64,19 +65,33 @@ def nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, ne
     """NaN and infinities replaced by numbers."""
     given = handle(x)
     if given.type.dtype.kind in "c" + _HOST or any(v is not None and type(v) not in NUMBERS for v in (nan, posinf, neginf)):
-        return fallback.call(np.nan_to_num, (x, copy, nan, posinf, neginf), None, "nan_to_num")
-    result = TABLE["nan_to_num"](given, nan=nan, posinf=posinf, neginf=neginf)
-    return result if copy or not isinstance(x, Handle) or x.type.scalar else deliver(result, x, "nan_to_num")
+        result = fallback.call(np.nan_to_num, (x, True, nan, posinf, neginf), None, "nan_to_num")
+    else:
+        result = TABLE["nan_to_num"](given, nan=nan, posinf=posinf, neginf=neginf)
+    in_place = not copy and (isinstance(x, np.ndarray) or (isinstance(x, Handle) and not x.type.scalar))
+    return deliver(result, x, "nan_to_num") if in_place else result
 
 
 def isreal(x: Any) -> Any:
     """Where the imaginary part is zero."""
-    return TABLE["equal"](handle(x).imag, 0)
+    return x.imag == 0 if type(x) in NUMBERS else TABLE["equal"](handle(x).imag, 0)
+
+
+def real_if_close(a: Any, tol: float = 100) -> Any:
+    """The real part of a complex array whose imaginary parts are all close to zero (observed), else the array itself."""
+    x: Any = without_scalar(handle(a))
+    if x.type.dtype.kind != "c":
+        return x
+    if tol > 1:
+        tol = float(np.finfo(x.type.dtype).eps) * tol
+    return x.real if bool(np.all(np.absolute(observe(x.imag, "real_if_close")) < tol)) else x
 
 
 def iscomplex(x: Any) -> Any:
     """Where the imaginary part is not zero."""
     given = handle(x)
+    if given.type.dtype.kind != "c":
+        return TABLE["zeros"](shape=given.type.shape, dtype=np.dtype(bool), context=given.type.context)[()]
     return TABLE["not_equal"](given.imag, 0)
 
 
@@ -116,7 +131,7 @@ def isclose(a: Any, b: Any, rtol: float = 1.0e-5, atol: float = 1.0e-8, equal_na
     result = TABLE["where"](finite, near, TABLE["equal"](x, y))
     if equal_nan:
         result = TABLE["logical_or"](result, TABLE["logical_and"](TABLE["isnan"](x), TABLE["isnan"](y)))
-    return result
+    return result if result.type.ndim else result[()]
 
 
 def allclose(a: Any, b: Any, rtol: float = 1.0e-5, atol: float = 1.0e-8, equal_nan: bool = False) -> bool:
@@ -183,7 +198,7 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> An
     axes = tuple(range(x.type.ndim)) if axis is None else shaping.normalize_axes(axis, x.type.ndim)
     steps = varargs * len(axes) if len(varargs) == 1 else varargs or (1.0,) * len(axes)
     plain = all_numbers(steps) and len(steps) == len(axes)
-    if not plain or edge_order != 1 or x.type.dtype.kind in _HOST:
+    if not plain or edge_order != 1 or x.type.dtype.kind in "b" + _HOST:
         return fallback.call(np.gradient, (f, *varargs), {"axis": axis, "edge_order": edge_order}, "gradient")
     found = composite.gradient(x, tuple(steps), axes)
     return found[0] if len(axes) == 1 else found
@@ -263,14 +278,14 @@ def median(a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = Fa
     """The median along axes; NaN where there is one."""
     x = handle(a)
     if _unordered(x) or x.type.dtype.kind == "b":
-        return fallback.call(np.median, (a, axis, out, overwrite_input, keepdims), None, "median")
+        return fallback.call(np.median, (a, axis, out), {"keepdims": keepdims}, "median")
     ordered, axes = _sorted_last(x, axis)
     n = ordered.type.shape[-1]
     middle = reductions.mean(ordered[..., (n - 1) // 2 : n // 2 + 1], -1)
     if x.type.dtype.kind == "f":
         # NaNs sort last
         middle = TABLE["where"](TABLE["isnan"](ordered[..., n - 1]), float("nan"), middle)
-    return deliver(_as_reduced(middle, x, axes, keepdims), out, "median")
+    return deliver_reduced(_as_reduced(middle, x, axes, keepdims), out, "median")
 
 
 def quantile(
@@ -289,7 +304,7 @@ def quantile(
     Raises:
         ValueError: `q` is not in [0, 1].
     """
-    return _quantile("quantile", a, q, 1.0, axis, out, overwrite_input, method, keepdims, interpolation)
+    return _quantile("quantile", a, q, 1.0, axis, out, method, keepdims, interpolation)
 
 
 def percentile(
@@ -308,10 +323,53 @@ def percentile(
     Raises:
         ValueError: `q` is not in [0, 100].
     """
-    return _quantile("percentile", a, q, 100.0, axis, out, overwrite_input, method, keepdims, interpolation)
+    return _quantile("percentile", a, q, 100.0, axis, out, method, keepdims, interpolation)
 
 
-def _quantile(name: str, a: Any, q: Any, whole: float, axis: Any, out: Any, overwrite: bool, method: str, keepdims: bool, old: Any) -> Any:
+# `overwrite_input=True` lets NumPy leave anything in the operand: ours keeps its value
+
+
+def nanmedian(a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, keepdims: Any = np._NoValue) -> Any:  # type: ignore[attr-defined]
+    """The median along axes, NaN left out."""
+    return fallback.call(np.nanmedian, (a, axis, out), {"keepdims": keepdims}, "nanmedian")
+
+
+def nanquantile(
+    a: Any,
+    q: Any,
+    axis: Any = None,
+    out: Any = None,
+    overwrite_input: bool = False,
+    method: str = "linear",
+    keepdims: Any = np._NoValue,  # type: ignore[attr-defined]
+    *,
+    interpolation: Any = None,
+) -> Any:
+    """Quantiles along axes, NaN left out."""
+    options = {"method": method, "keepdims": keepdims, "interpolation": interpolation}
+    return fallback.call(np.nanquantile, (a, q, axis, out), options, "nanquantile")
+
+
+def nanpercentile(
+    a: Any,
+    q: Any,
+    axis: Any = None,
+    out: Any = None,
+    overwrite_input: bool = False,
+    method: str = "linear",
+    keepdims: Any = np._NoValue,  # type: ignore[attr-defined]
+    *,
+    interpolation: Any = None,
+) -> Any:
+    """Percentiles along axes, NaN left out."""
+    options = {"method": method, "keepdims": keepdims, "interpolation": interpolation}
+    return fallback.call(np.nanpercentile, (a, q, axis, out), options, "nanpercentile")
+
+
+nanmedian.is_fallback = nanquantile.is_fallback = nanpercentile.is_fallback = True  # type: ignore[attr-defined]
+
+
+def _quantile(name: str, a: Any, q: Any, whole: float, axis: Any, out: Any, method: str, keepdims: bool, old: Any) -> Any:
     x = handle(a)
     if (
         isinstance(q, Handle)
@@ -321,9 +379,12 @@ def _quantile(name: str, a: Any, q: Any, whole: float, axis: Any, out: Any, over
         or x.type.dtype.itemsize < 8
         or x.type.dtype.kind == "b"
     ):
-        options = {"axis": axis, "out": out, "overwrite_input": overwrite, "method": method, "keepdims": keepdims, "interpolation": old}
+        options = {"axis": axis, "out": out, "method": method, "keepdims": keepdims, "interpolation": old}
         return fallback.call(getattr(np, name), (a, q), options, name)
     wanted = np.true_divide(q, whole)
+    if wanted.dtype != np.float64:
+        # NumPy interpolates in the dtype of `q`
+        return fallback.call(getattr(np, name), (a, q), {"axis": axis, "out": out, "keepdims": keepdims}, name)
     if not ((wanted >= 0) & (wanted <= 1)).all():
         raise ValueError("Quantiles must be in the range [0, 1]" if whole == 1.0 else "Percentiles must be in the range [0, 100]")
     ordered, axes = _sorted_last(x, axis)
@@ -351,7 +412,7 @@ def polyval(p: Any, x: Any) -> Any:
     if isinstance(x, np.poly1d):
         return fallback.call(np.polyval, (p, x), None, "polyval")
     coefficients, at = asarray(p), handle(x)
-    result = TABLE["multiply"](at, 0)
+    result = TABLE["zeros"](shape=at.type.shape, dtype=at.type.dtype, context=at.type.context)
     for k in range(coefficients.type.shape[0] if coefficients.type.ndim else 1):
         term = coefficients[k] if coefficients.type.ndim else coefficients
         result = TABLE["add"](TABLE["multiply"](result, at), term)

@@ -2,36 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from ..errors import with_op
 from ..trace.context import CPU, current_context
 from ..trace.handle import Handle, materialised
 from ..trace.pure import set_ambient
+from ..trace.recorder import current, observe
 from ..trace.types import type_of
 
 NUMBERS: tuple[Any, ...] = (bool, int, float, complex)
 _default_dtype = np.dtype(np.float64)
+_default_chosen = False
 set_ambient(lambda: _default_dtype)
 
 
-def default_dtype() -> np.dtype:
-    """The dtype of arrays made from Python floats and by `zeros`, `ones` … (float64 unless `set_default_dtype` said otherwise)."""
-    return _default_dtype
+def default_dtype(otherwise: Any = None) -> np.dtype:
+    """The dtype of arrays made from Python floats and by `zeros`, `ones` … (float64 unless `set_default_dtype` said otherwise).
+
+    Args:
+        otherwise: the answer where `set_default_dtype` was never called; None: float64.
+    """
+    return _default_dtype if _default_chosen or otherwise is None else np.dtype(otherwise)
 
 
 def set_default_dtype(dtype: Any) -> None:
-    """Make "float32" or "float64" the dtype that floats get where nothing else decides.
+    """Make "float32" or "float64" the dtype that floats get where nothing else decides; None takes the choice back.
 
     Raises:
-        ValueError: neither of the two.
+        ValueError: none of these.
     """
-    global _default_dtype
-    wanted = np.dtype(dtype)
+    global _default_dtype, _default_chosen
+    wanted = np.dtype(np.float64 if dtype is None else dtype)
     if wanted not in (np.dtype(np.float32), np.dtype(np.float64)):
         raise ValueError(f"[set_default_dtype] {dtype!r} is not a default dtype; legal values: 'float32', 'float64'")
-    _default_dtype = wanted
+    _default_dtype, _default_chosen = wanted, dtype is not None
 
 
 def host(value: np.ndarray, context: Any = None, scalar: bool = False) -> Handle:
@@ -41,10 +49,44 @@ def host(value: np.ndarray, context: Any = None, scalar: bool = False) -> Handle
     return materialised(value, type_of(value, context or current_context(), scalar))
 
 
-def captured(value: np.ndarray) -> Handle:
-    """A handle on a copy of the caller's array: what the caller does to it later does not change ours."""
-    copy = value.copy(order="K") if type(value) is np.ndarray else np.array(value, order="K", copy=True)
-    return host(copy)
+def copied(source: Any, copy: Callable[[], np.ndarray]) -> Handle:
+    """A handle on a copy of what the caller has: what becomes of it later does not change ours. A pure region copies anew at each call."""
+    handle = host(copy())
+    session = current().session
+    if session is not None:
+        session.read(source, lambda: host(copy()), handle)
+    return handle
+
+
+def contains_handle(value: Any) -> bool:
+    """Whether there is an array of ours in a value (nested lists, tuples and dicts are searched)."""
+    if isinstance(value, Handle):
+        return True
+    if isinstance(value, (list, tuple)):
+        return any(contains_handle(v) for v in value)
+    if isinstance(value, dict):
+        return any(contains_handle(v) for v in value.values())
+    return False
+
+
+def check_fits(value: Any, dtype: np.dtype) -> None:
+    """Refuse a number that NumPy does not store in an element: a NaN in an integer, a complex number in a float.
+
+    Raises:
+        OverflowError, TypeError, ValueError: NumPy's.
+    """
+    kind = dtype.kind
+    if isinstance(value, Handle):
+        # arrays are cast whatever they hold, scalars one by one; what is pending decides at this line
+        if kind not in "iu" or not value.type.scalar or value.type.dtype.kind != "f" or current().session is not None:
+            return
+        value = observe(value, "setitem")[()]
+    elif not ((kind in "iu" and type(value) is not bool) or (kind == "f" and type(value) is complex)):
+        return
+    try:
+        np.zeros((), dtype)[()] = value
+    except (OverflowError, TypeError, ValueError) as error:
+        raise with_op(error, "setitem") from None
 
 
 def is_array_like(value: Any) -> bool:
@@ -70,7 +112,8 @@ def operand(value: Any, dtype: Any = None) -> Any:
         for base in NUMBERS:
             if isinstance(value, base):
                 return base(value)
-    return array_of(value, dtype)
+    made = getattr(kind, "__minpy_array__", None)
+    return array_of(value, dtype) if made is None else made(value)
 
 
 def as_handle(value: Any, dtype: Any = None) -> Handle:
@@ -80,15 +123,23 @@ def as_handle(value: Any, dtype: Any = None) -> Handle:
 
 
 def array_of(value: Any, dtype: Any = None) -> Handle:
-    """An array of NumPy arrays, nested sequences (of our arrays too) or numbers, copied."""
+    """An array of NumPy arrays, nested sequences (of our arrays too: gradients flow through) or numbers, copied."""
+    if isinstance(value, (list, tuple)) and contains_handle(value):
+        from .creation import array
+
+        return array(value, dtype)
+    if type(value) is np.ndarray and (dtype is None or value.dtype == dtype):
+        return copied(value, lambda: value.copy(order="K"))
     if isinstance(value, np.ndarray):
-        if dtype is not None and value.dtype != dtype:
-            return host(np.array(value, dtype=dtype))
-        return captured(value)
-    made = np.array(value, dtype=dtype)
-    if dtype is None and made.dtype == np.float64 and _default_dtype != np.float64 and _only_python_floats(value):
-        made = made.astype(_default_dtype)
-    return host(made)
+        return copied(value, lambda: np.array(value, dtype=dtype, order="K"))
+
+    def copy() -> np.ndarray:
+        made = np.array(value, dtype=dtype)
+        if dtype is None and made.dtype == np.float64 and _default_dtype != np.float64 and _only_python_floats(value):
+            made = made.astype(_default_dtype)
+        return made
+
+    return copied(value, copy)
 
 
 def _only_python_floats(value: Any) -> bool:

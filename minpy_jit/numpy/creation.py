@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from ..trace.context import current_context
-from ..trace.handle import Handle, materialised
+from ..trace.handle import Alias, Handle, materialised
 from ..trace.op import TABLE
 from ..trace.recorder import observe
 from ..trace.types import array_type, contiguous_strides, is_f_contiguous
 from . import fallback
 from .array import duplicate
-from .convert import array_of, default_dtype, host
+from .convert import array_of, check_fits, contains_handle, copied, default_dtype, host
 from .facts import creation_dtype
 from .output import result_layout
 from .views import make_view
@@ -37,16 +37,17 @@ def array(
     if order not in ("K", "A", "C", "F", None):
         raise ValueError(f"order must be one of 'C', 'F', 'A', or 'K' (got {order!r})")
     wanted = None if dtype is None else np.dtype(dtype)
+    if hasattr(type(object), "__minpy_array__"):
+        object = object.__minpy_array__()
     if isinstance(object, Handle):
         made = _array_of_handle(object, wanted, copy)
-    elif isinstance(object, (list, tuple)) and fallback.contains_handle(object):
+    elif isinstance(object, (list, tuple)) and contains_handle(object):
         made = _nested(object, wanted)
     else:
         made = _array_of_data(object, dtype, order)
     if made.type.ndim < ndmin:
         shape = (1,) * (ndmin - made.type.ndim) + made.type.shape
-        # what is not copied is shown
-        made = make_view(made, TABLE["reshape"], (), (shape,)) if made is object else TABLE["reshape"](made, shape=shape)
+        made = make_view(made, TABLE["reshape"], (), (shape,))
     return made if order in ("K", "A", None) else result_layout(made, order)
 
 
@@ -55,7 +56,7 @@ def _array_of_data(data: Any, dtype: Any, order: str) -> Handle:
         return array_of(data)
     if dtype is None and default_dtype() != _FLOAT64:
         return array_of(data)
-    return host(np.array(data, dtype=dtype, order=order))  # type: ignore[call-overload]
+    return copied(data, lambda: np.array(data, dtype=dtype, order=order))  # type: ignore[call-overload]
 
 
 def _array_of_handle(x: Handle, dtype: np.dtype | None, copy: bool) -> Handle:
@@ -71,34 +72,37 @@ def without_scalar(x: Handle) -> Handle:
     """A scalar as a 0-d array (other arrays as they are)."""
     if not x.type.scalar:
         return x
-    if x.data is not None:
-        return materialised(x.data, array_type((), x.type.dtype, context=x.type.context))
+    if x.memory is not None:
+        return materialised(x.memory, array_type((), x.type.dtype, context=x.type.context))
     return TABLE["reshape"](x, shape=())
 
 
 def _nested(data: Any, dtype: np.dtype | None) -> Handle:
     """Nested sequences with arrays of ours in them: stacked, so that gradients flow. Irregular ones are observed and left to NumPy."""
     try:
-        made = _stacked(data)
+        made = _stacked(data, dtype)
     except (ValueError, TypeError):
+        # among them what does not fit the dtype: NumPy says it again
         with fallback.looking():
             return fallback.call(np.array, (data,), {} if dtype is None else {"dtype": dtype}, "array")
     return made if dtype is None or made.type.dtype == dtype else TABLE["astype"](made, dtype=dtype)
 
 
-def _stacked(data: Any) -> Handle:
+def _stacked(data: Any, dtype: np.dtype | None = None) -> Handle:
     if isinstance(data, Handle):
+        if dtype is not None:
+            check_fits(data, dtype)
         return data
     if isinstance(data, (list, tuple)):
         if not data:
             return host(np.array([], default_dtype()))
-        if not fallback.contains_handle(data):
-            return array_of(data)
-        parts = [_stacked(item) for item in data]
+        if not contains_handle(data):
+            return array_of(data, dtype)
+        parts = [_stacked(item, dtype) for item in data]
         if any(p.type.shape != parts[0].type.shape for p in parts):
             raise ValueError("setting an array element with a sequence. The requested array has an inhomogeneous shape")
         return TABLE["stack"](*parts, axis=0)
-    return array_of(data)
+    return array_of(data, dtype)
 
 
 def asarray(a: Any, dtype: Any = None, order: Any = None, *, like: Any = None) -> Any:
@@ -141,9 +145,15 @@ def asarray_chkfinite(a: Any, dtype: Any = None, order: Any = None) -> Any:
     return made
 
 
+_REQUIREMENTS = {name: name[0] for name in ("C", "F", "A", "W", "O", "E", "CONTIGUOUS", "FORTRAN", "ALIGNED", "WRITEABLE", "OWNDATA")}
+_REQUIREMENTS |= {"C_CONTIGUOUS": "C", "F_CONTIGUOUS": "F", "ENSUREARRAY": "E"}
+
+
 def require(a: Any, dtype: Any = None, requirements: Any = None, *, like: Any = None) -> Any:
     """An array that satisfies requirements: "C", "F" (order); ours always own their memory and are aligned."""
-    wanted = {str(r).upper()[:1] for r in ([requirements] if isinstance(requirements, str) else requirements or ())}
+    wanted = {_REQUIREMENTS[str(r).upper()] for r in ([requirements] if isinstance(requirements, str) else requirements or ())}
+    if {"C", "F"} <= wanted:
+        raise ValueError('Cannot specify both "C" and "F" order')
     made = array(a, dtype, copy=False, order="F" if "F" in wanted else "C" if "C" in wanted else "K")
     return duplicate(made) if "O" in wanted and made.base is not None else made
 
@@ -154,13 +164,22 @@ def copy(a: Any, order: str = "K", subok: bool = False) -> Any:
 
 
 def frombuffer(buffer: Any, dtype: Any = float, count: int = -1, offset: int = 0, *, like: Any = None) -> Any:
-    """A 1-d array of a buffer's bytes (copied)."""
-    return host(np.frombuffer(buffer, dtype, count, offset).copy())
+    """A 1-d array of a buffer's bytes (copied; read-only where the buffer is)."""
+    theirs = np.frombuffer(buffer, dtype, count, offset)
+    return _allowed(host(theirs.copy()), theirs.flags.writeable)
+
+
+def _allowed(made: Handle, writeable: bool) -> Handle:
+    if not writeable:
+        made.alias = Alias(None, (), 0, writeable=False)
+    return made
 
 
 def from_dlpack(x: Any, /) -> Any:
-    """An array from an object with `__dlpack__` (copied)."""
-    return duplicate(x) if isinstance(x, Handle) else host(np.from_dlpack(x).copy())
+    """A read-only array from an object with `__dlpack__` (a view of an array of ours, a copy of any other)."""
+    if isinstance(x, Handle):
+        return make_view(x, TABLE["reshape"], (), (x.type.shape,), writeable=False)
+    return _allowed(host(np.from_dlpack(x).copy()), writeable=False)
 
 
 # -- from nothing ------------------------------------------------------------------------------------------------------------------------
@@ -198,13 +217,14 @@ def ones(shape: Any, dtype: Any = None, order: str = "C", *, like: Any = None) -
 
 
 def empty(shape: Any, dtype: Any = None, order: str = "C", *, like: Any = None) -> Any:
-    """An array whose elements are not to be relied on (zeros, here)."""
-    return _filled(0, _shape(shape), creation_dtype(dtype), order)
+    """An array whose elements are not to be relied on (zeros, here; None in arrays of objects)."""
+    wanted = creation_dtype(dtype)
+    return _filled(None if wanted.kind == "O" else 0, _shape(shape), wanted, order)
 
 
-def _filled(value: int, shape: tuple[int, ...], dtype: np.dtype, order: str = "C", context: Any = None) -> Handle:
+def _filled(value: int | None, shape: tuple[int, ...], dtype: np.dtype, order: str = "C", context: Any = None) -> Handle:
     if dtype.kind not in "biufc":
-        blank = np.zeros(shape, dtype) if value == 0 else np.ones(shape, dtype)
+        blank: np.ndarray = np.full(shape, value, dtype) if value is None else np.ones(shape, dtype) if value else np.zeros(shape, dtype)
         return host(blank if order == "C" else np.asfortranarray(blank), context)
     made = TABLE["ones" if value else "zeros"](shape=shape, dtype=dtype, context=context or current_context())
     return made if order == "C" else _ordered(made, order)
@@ -254,11 +274,13 @@ def ones_like(a: Any, dtype: Any = None, order: str = "K", subok: bool = True, s
 
 
 def empty_like(prototype: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None) -> Any:
-    """An array like `prototype` whose elements are not to be relied on (zeros, here)."""
-    return _filled_like(0, prototype, dtype, order, shape)
+    """An array like `prototype` whose elements are not to be relied on (zeros, here; None in arrays of objects)."""
+    like = asarray(prototype)
+    wanted = like.type.dtype if dtype is None else np.dtype(dtype)
+    return _filled_like(None if wanted.kind == "O" else 0, like, wanted, order, shape)
 
 
-def _filled_like(value: int, a: Any, dtype: Any, order: str, shape: Any) -> Any:
+def _filled_like(value: int | None, a: Any, dtype: Any, order: str, shape: Any) -> Any:
     like = a if isinstance(a, Handle) else asarray(a)
     type_ = like.type
     made = _filled(

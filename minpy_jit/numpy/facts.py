@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from ..trace.handle import Handle
+from ..trace.handle import Handle, root_of
 from ..trace.recorder import look, observe
 from ..trace.types import ArrayType, is_f_contiguous
 from . import fallback
 from .convert import NUMBERS, as_handle, default_dtype
-from .views import root_of
+from .views import laid_out, memory_order
 
 
 def shape(a: Any) -> tuple[int, ...]:
@@ -156,14 +156,15 @@ def _overlap(a: Any, b: Any, check: Any, max_work: Any) -> bool:
         return False
     root = root_of(a)
     # never read or written: where the views lie in it is the answer
-    memory = np.empty(root.type.shape, root.type.dtype)
-    return check(_position(a, memory), _position(b, memory), max_work)
+    memory = np.empty(root.type.size, root.type.dtype)
+    whole = laid_out(memory, root.type, memory_order(root.type))
+    return check(_position(a, whole), _position(b, whole), max_work)
 
 
-def _position(x: Handle, memory: np.ndarray) -> np.ndarray:
-    """A NumPy view that lies in `memory` as the handle lies in its base."""
+def _position(x: Handle, whole: np.ndarray) -> np.ndarray:
+    """A NumPy view that lies in `whole` as the handle lies in its base."""
     chain = x.alias.chain if x.alias is not None and x.alias.base is not None else ()
-    return look(memory, chain)
+    return look(whole, chain)
 
 
 def byte_bounds(a: Any) -> tuple[int, int]:

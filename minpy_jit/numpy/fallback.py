@@ -24,7 +24,7 @@ from ..trace.handle import Handle, materialised
 from ..trace.recorder import current
 from ..trace.stats import stats
 from .array import ValueHandle
-from .convert import host
+from .convert import contains_handle, host
 from .views import assign
 
 TapeHook = Callable[[Any, str, tuple[Any, ...], Mapping[str, Any], Any], None]
@@ -92,7 +92,7 @@ class _Visit:
             self.seen = True
             if self.context is None:
                 self.context = value.type.context
-            data = value._laid_out(self.cause)
+            data = value.laid_out(self.cause)
             self.nbytes += data.nbytes
             if value.type.scalar:
                 return data[()]
@@ -120,7 +120,7 @@ class _Visit:
             self.seen = True
             if self.context is None:
                 self.context = value.type.context
-            scratch = value._laid_out(self.cause).copy(order="K")
+            scratch = value.laid_out(self.cause).copy(order="K")
             self.nbytes += scratch.nbytes
             self.written.append((value, scratch))
             return scratch
@@ -137,11 +137,12 @@ class _Visit:
             for handle, scratch in self.written:
                 if value is scratch:
                     return handle
-            if (value.base is not None and (self.foreign or self.written)) or any(value is f for f in self.foreign):
+            if any(np.may_share_memory(value, f) for f in self.foreign) or any(np.may_share_memory(value, s) for _, s in self.written):
                 value = value.copy(order="K")
             return host(value, self.context)
         if isinstance(value, np.generic):
-            return value if isinstance(value, np.void) else host(np.asarray(value), self.context, scalar=True)
+            # records and strings stand for themselves
+            return value if isinstance(value, np.flexible) else host(np.asarray(value), self.context, scalar=True)
         if kind in (list, tuple):
             return kind([self.wrap(v) for v in value])
         if kind is dict:
@@ -153,17 +154,6 @@ class _Visit:
 
             return foreign_ufunc(value)
         return value
-
-
-def contains_handle(value: Any) -> bool:
-    """Whether there is an array of ours in a value (nested lists, tuples and dicts are searched)."""
-    if isinstance(value, Handle):
-        return True
-    if isinstance(value, (list, tuple)):
-        return any(contains_handle(v) for v in value)
-    if isinstance(value, dict):
-        return any(contains_handle(v) for v in value.values())
-    return False
 
 
 def call(function: Callable[..., Any], args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None, name: str | None = None) -> Any:

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from ..trace.handle import Handle, materialised
+from ..trace.handle import Handle, is_known, is_view, materialised, root_of
 from ..trace.op import TABLE
 from ..trace.ops import index_spec
 from ..trace.recorder import current, observe
 from ..trace.types import array_type
-from .convert import array_of, host, operand
-from .views import assign, make_view, root_of
+from .convert import NUMBERS, array_of, check_fits, host, operand
+from .views import Chain, assign, check_writeable, extended, has_overlap, make_view, memory_order, resolved, split, strides_of, write
 
 
 def get(x: Handle, key: Any) -> Any:
     """`x[key]`."""
-    if x.type.dtype.kind in "OSUV" and (x.type.dtype.names is not None or index_spec.parse(key, x.type.shape) is not None):
-        found = observe(x, "index")[key]
-        if isinstance(found, np.ndarray) and x.type.dtype.names is not None:
-            # fields of records are copies here
-            return host(found.copy(), x.type.context)
-        if not isinstance(found, np.ndarray):
-            # an object stands for itself, a string is a str
-            return found
+    if x.type.dtype.kind in "OSUV":
+        if x.type.dtype.names is not None and _is_field(key):
+            return make_view(x, TABLE["field"], (), (key if isinstance(key, str) else tuple(key),))
+        basic = index_spec.parse(key, x.type.shape)
+        if basic is not None and basic.scalar:
+            # an object stands for itself, a string is a str, a record what it is now
+            return _element(observe(x, "index"), key)
     if isinstance(key, Handle) and key.type.scalar and key.type.dtype.kind in "iu" and x.type.ndim > 1:
         # the result is a view, and which one depends on the value
         key = int(observe(key, "index"))
@@ -38,11 +38,29 @@ def get(x: Handle, key: Any) -> Any:
         return make_view(x, TABLE["getitem"], parsed.numbers, (parsed.spec,))
     root = root_of(x)
     recorder = current()
-    if root.data is not None and not recorder.follows(root) and recorder.session is None:
+    if is_known(root) and not recorder.follows(root) and recorder.session is None:
         # known already: reading it is a look at memory, not a step
         value = np.array(observe(x, "index")[key])
         return materialised(value, array_type((), value.dtype, scalar=True, context=x.type.context))
-    return TABLE["getitem"](x, *parsed.numbers, spec=parsed.spec)
+    whole = resolved(x, TABLE["getitem"], parsed.numbers, (parsed.spec,))
+    if whole is None:
+        return TABLE["getitem"](x, *parsed.numbers, spec=parsed.spec)
+    root, (op, numbers, params) = whole
+    return op(root, *numbers, **op.named(params))
+
+
+def _is_field(key: Any) -> bool:
+    return isinstance(key, str) or (isinstance(key, list) and bool(key) and all(isinstance(k, str) for k in key))
+
+
+def _element(data: np.ndarray, key: Any) -> Any:
+    found = data[key]
+    if isinstance(found, np.void):
+        # NumPy's record shows the array's memory; this one says so when it is written to
+        alone = np.array(found)
+        alone.flags.writeable = False
+        return alone[()]
+    return found
 
 
 def put(x: Handle, key: Any, value: Any) -> None:
@@ -52,15 +70,27 @@ def put(x: Handle, key: Any, value: Any) -> None:
         scratch[key] = observe(value, "index") if isinstance(value, Handle) else value
         assign(x, materialised(scratch, x.type))
         return
+    check_writeable(x)
+    parsed = index_spec.parse(key, x.type.shape)
+    if isinstance(value, (list, tuple)):
+        if parsed is not None and parsed.scalar and x.type.dtype.kind in "iufc":
+            raise (TypeError if x.type.dtype.kind == "c" else ValueError)("[setitem] setting an array element with a sequence.")
+        # element by element, as NumPy converts them
+        value = array_of(value, x.type.dtype)
     value = operand(value)
+    if type(value) in NUMBERS or parsed is not None:
+        check_fits(value, x.type.dtype)
+    if parsed is not None:
+        _put_basic(x, parsed, value)
+        return
+    if (has_overlap(x) or shares_root(x, value)) and not _indexes_itself(x, key):
+        given = known_key(key)
+        if put_through_memory(x, value, lambda shown, new: shown.__setitem__(given, new), plain=True):
+            return
     if isinstance(key, Handle) and key.type.dtype == np.bool_ and key.type.shape == x.type.shape and _is_single(value):
         # no need to know the mask: every element is chosen or kept
         fill = TABLE["astype"](value, dtype=x.type.dtype) if isinstance(value, Handle) else _filled(value, x)
         assign(x, TABLE["where"](key, fill, x))
-        return
-    parsed = index_spec.parse(key, x.type.shape)
-    if parsed is not None:
-        assign(x, TABLE["setitem"](x, value, *parsed.numbers, spec=parsed.spec))
         return
     known = _known_masks(key)
     if isinstance(known, np.ndarray) and known.dtype == np.bool_ and known.ndim == x.type.ndim and getattr(value, "ndim", 0) > 1:
@@ -71,6 +101,92 @@ def put(x: Handle, key: Any, value: Any) -> None:
     _check_known(structure, indices, x.type.shape)
     arrays = [i if isinstance(i, Handle) else array_of(i) for i in indices]
     assign(x, TABLE["setitem_arrays"](x, value, *arrays, structure=structure))
+
+
+def _put_basic(x: Handle, parsed: index_spec.Parsed, value: Any) -> None:
+    """A write through a view is one write to the root, at the key that the view and the key make together."""
+    setitem = TABLE["setitem"]
+    if not is_view(x):
+        assign(x, setitem(x, value, *parsed.numbers, spec=parsed.spec))
+        return
+    spec = (*parsed.spec, index_spec.ELLIPSIS) if parsed.scalar else parsed.spec
+    root, chain = extended(x, TABLE["getitem"], parsed.numbers, (spec,))
+    write(root, chain, value)
+
+
+def known_key(key: Any) -> Any:
+    """A key as NumPy takes it: what is pending in it is observed."""
+    parts = tuple([observe(p, "index") if isinstance(p, Handle) else p for p in (key if isinstance(key, tuple) else (key,))])
+    return parts if isinstance(key, tuple) else parts[0]
+
+
+def shares_root(x: Handle, value: Any) -> bool:
+    """Whether NumPy might read from the memory of `x` while it writes to it (values of another dtype it casts beforehand)."""
+    return isinstance(value, Handle) and root_of(value) is root_of(x) and value.type.dtype == x.type.dtype
+
+
+def _indexes_itself(x: Handle, key: Any) -> bool:
+    """Whether the key lies in the memory that is written to. NumPy reads it while it writes, out of bounds even; here it is read before."""
+    return any(isinstance(part, Handle) and root_of(part) is root_of(x) for part in (key if isinstance(key, tuple) else (key,)))
+
+
+def chain_of(x: Handle) -> Chain:
+    """The links from its root to a view (none for a plain array)."""
+    return x.alias.chain if x.alias is not None and x.alias.base is not None else ()
+
+
+def put_through_memory(x: Handle, value: Any, store: Callable[[np.ndarray, np.ndarray], Any], plain: bool = False) -> bool:
+    """A write that NumPy makes in shared memory element by element, so that it may read what it has just written.
+
+    NumPy itself makes it, on positions instead of values: what it leaves tells where each new element of the root comes from.
+
+    Args:
+        store: writes its second argument into its first.
+        plain: leave it to the caller where order does not matter.
+
+    Returns:
+        Whether it was made.
+    """
+    root = root_of(x)
+    stem, type_, rest = split(root, chain_of(x))
+    there = split(root, chain_of(value)) if shares_root(x, value) else None
+    # the real part and the imaginary part, say, are different elements
+    shared = there is not None and there[0] == stem
+    new = value if isinstance(value, Handle) else _filled(value, x)
+    if new.type.dtype != x.type.dtype:
+        new = TABLE["astype"](new, dtype=x.type.dtype)
+    axes = memory_order(type_)
+
+    def positions(apart: bool) -> np.ndarray:
+        memory = np.arange(type_.size)
+        shown = _show(memory, strides_of(type_, rest))
+        if shared and there is not None:
+            given = _show(memory, strides_of(type_, there[2]))
+        else:
+            given = np.arange(type_.size, type_.size + new.type.size).reshape(new.type.shape)
+        store(shown, given.copy() if apart else given)
+        return memory
+
+    memory = positions(apart=False)
+    if plain and not has_overlap(x) and np.array_equal(memory, positions(apart=True)):
+        return False
+    elements = root
+    for op, numbers, params in stem:
+        elements = op(elements, *numbers, **op.named(params))
+    sources = [TABLE["reshape"](TABLE["transpose"](elements, axes=axes), shape=(type_.size,))]
+    if not shared:
+        sources.append(TABLE["reshape"](new, shape=(new.type.size,)))
+    found = TABLE["take"](TABLE["concatenate"](*sources, axis=0), host(memory), axis=0, mode="raise")
+    back = tuple(sorted(range(len(axes)), key=axes.__getitem__))
+    write(root, stem, TABLE["transpose"](TABLE["reshape"](found, shape=tuple([type_.shape[i] for i in axes])), axes=back))
+    return True
+
+
+def _show(memory: np.ndarray, place: tuple[int, tuple[int, ...], tuple[int, ...]]) -> np.ndarray:
+    offset, shape, strides = place
+    if 0 in shape:
+        return np.empty(shape, memory.dtype)
+    return np.ndarray(shape, memory.dtype, memory, offset * memory.itemsize, [s * memory.itemsize for s in strides])
 
 
 def _is_single(value: Any) -> bool:
@@ -114,5 +230,10 @@ def _check_known(structure: tuple[Any, ...], indices: list[Any], shape: tuple[in
 def _known_masks(key: Any) -> Any:
     """Boolean arrays by their values: the shape of the result depends on them, so this observes."""
     parts = key if isinstance(key, tuple) else (key,)
+    session = current().session
+    if session is not None:
+        for part in parts:
+            if isinstance(part, np.ndarray) and part.dtype == np.bool_:
+                session.masked(part)
     known = tuple(observe(p, "mask") if isinstance(p, Handle) and p.type.dtype == np.bool_ else p for p in parts)
     return known if isinstance(key, tuple) else known[0]

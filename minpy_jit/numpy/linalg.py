@@ -12,6 +12,7 @@ from numpy.linalg import LinAlgError
 from ..trace.op import TABLE
 from ..trace.ops import composite
 from .fallback import call, fallback
+from .products import deliver_product
 from .protocols import register
 from .shaping import handle, normalize_axes
 from .ufuncs import HOST_KINDS
@@ -85,6 +86,8 @@ def matrix_power(a: Any, n: int) -> Any:
         return TABLE["full"](eye, shape=x.type.shape, dtype=x.type.dtype, context=x.type.context)
     if n < 0:
         x, n = inv(x), -n
+    if n == 1:
+        return x
     if n == 3:
         return TABLE["matmul"](TABLE["matmul"](x, x), x)
     power: Any = None
@@ -99,8 +102,6 @@ def matrix_power(a: Any, n: int) -> Any:
 
 def multi_dot(arrays: Any, *, out: Any = None) -> Any:
     """The product of matrices in the order that takes the fewest multiplications."""
-    from .output import deliver
-
     given = [handle(a) for a in arrays]
     if len(given) < 2:
         raise ValueError("Expecting at least two arrays.")
@@ -117,7 +118,7 @@ def multi_dot(arrays: Any, *, out: Any = None) -> Any:
         result = result[0, 0]
     elif first == 1 or last == 1:
         result = TABLE["reshape"](result, shape=(result.type.size,))
-    return deliver(result, out, "multi_dot")
+    return deliver_product(result, out, "multi_dot")
 
 
 def _chain(arrays: list[Any]) -> Any:

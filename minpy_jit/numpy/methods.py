@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import builtins
+import gc
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
 
-from ..trace.context import Context
-from ..trace.handle import Handle, clone, materialised
+from ..trace.context import Context, require
+from ..trace.handle import Alias, Handle, clone, is_view, is_writeable, materialised, root_of
 from ..trace.op import TABLE
 from ..trace.ops.normalise import normalise_axis
 from ..trace.ops.shape import reshape_is_view
-from ..trace.recorder import observe
-from ..trace.types import array_type, is_f_contiguous
-from . import fallback, namespace
+from ..trace.recorder import current, observe
+from ..trace.types import is_f_contiguous
+from . import fallback, indexing, namespace
+from . import strides as strides_module
 from .array import Array, Scalar, ValueHandle, duplicate
 from .convert import as_handle, host
 from .creation import array
+from .iteration import FlatIterator
 from .output import result_layout
-from .shaping import flatten, ravel, reshape, reshaped, transpose
-from .views import assign, is_view, make_view
+from .shaping import flatten, ravel, reshape, transpose
+from .views import assign, check_writeable, make_view, retype
 
 _N = namespace.NAMES
 
@@ -87,7 +90,24 @@ def _compress(self: Any, condition: Any, axis: Any = None, out: Any = None) -> A
 
 def _reshape(self: Any, *shape: Any, order: str = "C") -> Any:
     """The same elements in another shape."""
+    if not shape:
+        raise TypeError("reshape() takes exactly 1 argument (0 given)")
     return reshape(self, shape[0] if len(shape) == 1 else shape, order)
+
+
+def _order(order: Any) -> str:
+    """A memory order.
+
+    Raises:
+        TypeError, ValueError: none of NumPy's.
+    """
+    if order is None:
+        return "C"
+    if not isinstance(order, str):
+        raise TypeError(f"order must be str, not {type(order).__name__}")
+    if order.upper() not in ("C", "F", "A", "K"):
+        raise ValueError(f"order must be one of 'C', 'F', 'A', or 'K' (got {order!r})")
+    return order.upper()
 
 
 def _transpose(self: Any, *axes: Any) -> Any:
@@ -97,16 +117,17 @@ def _transpose(self: Any, *axes: Any) -> Any:
 
 def _flatten(self: Any, order: str = "C") -> Any:
     """A flat copy."""
-    return flatten(self, order)
+    return flatten(self, _order(order))
 
 
 def _ravel(self: Any, order: str = "C") -> Any:
     """A flat array: a view of contiguous memory, else a copy."""
-    return ravel(self, order)
+    return ravel(self, _order(order))
 
 
 def _copy(self: Any, order: str = "C") -> Any:
     """A copy (nothing is run or moved until one of the two is written to)."""
+    order = _order(order)
     return self if self.type.scalar else array(self, order=order)
 
 
@@ -134,20 +155,44 @@ def _scalar_astype(value: Any, dtype: Any) -> Any:
 
 
 def _view(self: Any, dtype: Any = None, type: Any = None) -> Any:
-    """A view of the same memory. With another dtype the result is a copy of its own (writes do not reach the original)."""
+    """A view of the same memory, as elements of another dtype if one is given.
+
+    Raises:
+        ValueError: the bytes of the last axis do not make up elements of that dtype.
+    """
     if dtype is Array or (isinstance(dtype, builtins.type) and issubclass(dtype, np.ndarray)):
         type, dtype = dtype, None
     if type is not None and type is not Array and type is not np.ndarray:
         return observe(self, "view").view(type=type) if dtype is None else observe(self, "view").view(dtype, type)
-    if dtype is None or np.dtype(dtype) == self.type.dtype:
+    wanted = self.type.dtype if dtype is None else np.dtype(dtype)
+    if wanted == self.type.dtype:
         return self if self.type.scalar else self[...]
-    data = self._laid_out("view")
-    return host(data.view(dtype).copy(order="K"), self.type.context, self.type.scalar)
+    return (
+        TABLE["reinterpret"](self, dtype=wanted)
+        if self.type.scalar
+        else make_view(self, TABLE["reinterpret"], (), (_viewable(self, wanted),))
+    )
+
+
+def _viewable(x: Any, dtype: np.dtype) -> np.dtype:
+    """The dtype, if the bytes of `x` can be seen so.
+
+    Raises:
+        TypeError, ValueError: they cannot.
+    """
+    given = x.type.dtype
+    if given.hasobject or dtype.hasobject:
+        raise TypeError("Cannot change data-type for array of references.")
+    gaps = x.type.ndim and x.type.size and x.type.shape[-1] != 1 and x.type.numpy_strides()[-1] != given.itemsize
+    if gaps and given.itemsize != dtype.itemsize:
+        raise ValueError("To change to a dtype of a different size, the last axis must be contiguous")
+    return dtype
 
 
 # -- in-place ones: a scratch copy is written by NumPy and assigned ----------------------------------------------------------------------
 def _rewrite(self: Any, cause: str, write: Callable[[np.ndarray], Any]) -> None:
-    scratch = self._laid_out(cause).copy(order="K")
+    check_writeable(self)
+    scratch = self.laid_out(cause).copy(order="K")
     write(scratch)
     assign(self, materialised(scratch, self.type))
 
@@ -157,6 +202,7 @@ def _sort(self: Array, axis: int = -1, kind: Any = None, order: Any = None) -> N
     if axis is None:
         raise TypeError("'NoneType' object cannot be interpreted as an integer")
     normalise_axis(axis, self.type.ndim)
+    check_writeable(self, "sort array is read-only")
     assign(self, _N["sort"](self, axis, kind, order))
 
 
@@ -167,6 +213,7 @@ def _fill(self: Array, value: Any) -> None:
 
 def _partition(self: Array, kth: Any, axis: int = -1, kind: str = "introselect", order: Any = None) -> None:
     """Partition in place."""
+    check_writeable(self, "partition array is read-only")
     assign(self, _N["partition"](self, kth, axis, kind, order))
 
 
@@ -189,23 +236,40 @@ def _itemset(self: Any, *args: Any) -> None:
 
 
 def _resize(self: Array, *new_shape: Any, refcheck: bool = True) -> None:
-    """Change shape and size in place (zeros are appended).
+    """Change shape and size in place (zeros are appended). Other names of the array are no hindrance.
 
     Raises:
-        ValueError: the array is a view, or has been viewed.
+        ValueError: the array is a view, or has views.
     """
     shape = new_shape[0] if len(new_shape) == 1 and not isinstance(new_shape[0], int) else new_shape
-    if self.alias is not None:
-        raise ValueError("cannot resize an array that references or is referenced by another array in this way.")
-    wanted = tuple([operator.index(n) for n in shape])
+    if is_view(self):
+        raise ValueError("cannot resize this array: it does not own its data")
+    lengths: Any = shape if np.iterable(shape) else (shape,)
+    wanted = tuple([operator.index(n) for n in lengths])
+    if any(n < 0 for n in wanted):
+        raise ValueError("negative dimensions not allowed")
     size = int(np.prod(wanted, dtype=np.int64))
+    if size != self.type.size and refcheck and self.alias is not None and _is_shown(self):
+        raise ValueError(
+            "cannot resize an array that references or is referenced\nby another array in this way.\n"
+            "Use the np.resize function or refcheck=False"
+        )
     flat = TABLE["reshape"](self, shape=(self.type.size,))
     if size > self.type.size:
         blank = TABLE["zeros"](shape=(size - self.type.size,), dtype=self.type.dtype, context=self.type.context)
         flat = TABLE["concatenate"](flat, blank, axis=0)
     elif size < self.type.size:
         flat = flat[:size]
+    writeable = is_writeable(self)
+    # views that are left (refcheck=False) keep what was there
+    self.alias = None
     _become(self, TABLE["reshape"](flat, shape=wanted))
+    _setflags(self, write=writeable)
+
+
+def _is_shown(x: Handle) -> bool:
+    """Whether there are views of an array."""
+    return any(type(r) is Alias and r.base is x for r in gc.get_referrers(x))
 
 
 def _become(self: Handle, value: Handle) -> None:
@@ -224,28 +288,42 @@ def _byteswap(self: Any, inplace: bool = False) -> Any:
 
 def _setfield(self: Array, val: Any, dtype: Any, offset: int = 0) -> None:
     """Put a value into a field of every element."""
-    value = observe(val, "setfield") if isinstance(val, Handle) else val
-    _rewrite(self, "setfield", lambda scratch: scratch.setfield(value, dtype, offset))
+    _getfield(self, dtype, offset)[...] = val
 
 
 def _setflags(self: Any, write: Any = None, align: Any = None, uic: Any = None) -> None:
-    """Only what is true already can be set.
+    """Forbid writing to an array, or allow it again where its base can be written to.
 
     Raises:
-        ValueError: another wish.
+        ValueError: the base is read-only, or what is asked is not true of any array here.
     """
-    if write is not None and bool(write) != self.flags.writeable:
-        raise ValueError(f"[setflags] WRITEABLE cannot be set to {bool(write)} on arrays of minpy_jit; use x.copy()")
+    if align is not None and not align:
+        raise ValueError("[setflags] ALIGNED cannot be set to False: arrays of minpy_jit are always aligned")
+    if uic:
+        raise ValueError("cannot set WRITEBACKIFCOPY flag to True")
+    if write is None or bool(write) == self.flags.writeable:
+        return
+    if write and root_of(self) is not self and not is_writeable(root_of(self)):
+        raise ValueError("cannot set WRITEABLE flag to True of this array")
+    if self.alias is None:
+        self.alias = Alias(None, (), 0)
+    self.alias.writeable = bool(write)
 
 
 def _newbyteorder(self: Any, new_order: str = "S", /) -> Any:
-    """The same bytes read in another byte order."""
+    """The same bytes read in another byte order (a view where that is the order that they have)."""
+    if self.type.dtype.newbyteorder(new_order) == self.type.dtype:
+        return self if self.type.scalar else self[...]
     return fallback.call(np.ndarray.newbyteorder, (as_handle(self), new_order), None, "newbyteorder")
 
 
 def _getfield(self: Any, dtype: Any, offset: int = 0) -> Any:
-    """A field of the elements (a copy)."""
-    return fallback.call(np.ndarray.getfield, (as_handle(self), dtype, offset), None, "getfield")
+    """A stretch of each element's bytes, as another dtype (a view)."""
+    wanted, size = np.dtype(dtype), self.type.dtype.itemsize
+    if self.type.scalar or self.type.dtype.hasobject or not 0 <= offset <= size - wanted.itemsize:
+        return fallback.call(np.ndarray.getfield, (as_handle(self), dtype, offset), None, "getfield")
+    record = np.dtype({"names": ["field"], "formats": [wanted], "offsets": [offset], "itemsize": size})
+    return make_view(make_view(self, TABLE["reinterpret"], (), (record,)), TABLE["field"], (), ("field",))
 
 
 def _dump(self: Any, file: Any) -> None:
@@ -278,57 +356,70 @@ def _get_real(self: Any) -> Any:
 
 def _get_imag(self: Any) -> Any:
     """The imaginary part: a view of complex arrays, zeros of real ones."""
-    if self.type.dtype.kind != "c" or self.type.scalar:
-        return TABLE["imag"](self)
-    return make_view(self, TABLE["imag"], (), ())
+    if self.type.dtype.kind == "c" and not self.type.scalar:
+        return make_view(self, TABLE["imag"], (), ())
+    made = TABLE["imag"](self)
+    if not self.type.scalar:
+        # NumPy's zeros take no values
+        _setflags(made, write=False)
+    return made
 
 
 def _set_real(self: Array, value: Any) -> None:
-    if self.type.dtype.kind != "c":
+    if self.type.dtype.kind == "c":
+        _get_real(self)[...] = value
+    else:
         self[...] = value
-        return
-    given = observe(value, "real") if isinstance(value, Handle) else value
-    _rewrite(self, "real", lambda scratch: setattr(scratch, "real", given))
 
 
 def _set_imag(self: Array, value: Any) -> None:
     if self.type.dtype.kind != "c":
         raise TypeError("array does not have imaginary part to set")
-    given = observe(value, "imag") if isinstance(value, Handle) else value
-    _rewrite(self, "imag", lambda scratch: setattr(scratch, "imag", given))
+    _get_imag(self)[...] = value
 
 
 def _set_shape(self: Array, shape: Any) -> None:
     wanted = namespace.shaping.full_shape(self.type.size, tuple(shape) if isinstance(shape, list) else shape)
     if not reshape_is_view(self.type, wanted):
         raise AttributeError("Incompatible shape for in-place modification. Use `.reshape()` to make a copy with the desired shape.")
-    if wanted == self.type.shape:
-        return
-    alias = self.alias
-    if alias is not None and alias.base is None:
-        raise AttributeError("[shape] the array has been viewed, so it cannot change in place; use x = x.reshape(...)")
-    made = reshaped(self, wanted)
-    if alias is not None:
-        self.type, self.alias, self.data = made.type, made.alias, None
+    if wanted != self.type.shape:
+        _retype(self, "reshape", wanted)
+
+
+def _set_dtype(self: Array, dtype: Any) -> None:
+    wanted = np.dtype(dtype)
+    if wanted != self.type.dtype:
+        _retype(self, "reinterpret", _viewable(self, wanted))
+
+
+def _retype(self: Array, op: str, param: Any) -> None:
+    if self.alias is None and current().session is None:
+        # nobody else sees the memory
+        _become(self, TABLE[op](clone_pending(self), **{TABLE[op].params[0]: param}))
     else:
-        _become(self, TABLE["reshape"](clone_pending(self), shape=wanted))
+        retype(self, TABLE[op], (), (param,))
 
 
 def clone_pending(x: Any) -> Any:
     """A second name of a plain array's value."""
     copy = clone(x)
-    if copy.data is None and copy.segment is not None:
+    if copy.memory is None and copy.segment is not None:
         copy.segment.arrays.append(copy)
     return copy
 
 
-def _set_dtype(self: Array, dtype: Any) -> None:
-    if np.dtype(dtype) != self.type.dtype:
-        raise AttributeError("[dtype] cannot be set in place on arrays of minpy_jit; use x.view(dtype) or x.astype(dtype)")
-
-
 def _set_strides(self: Array, strides: Any) -> None:
-    raise AttributeError("[strides] cannot be set on arrays of minpy_jit; use indexing or np.lib.stride_tricks")
+    wanted = tuple([operator.index(n) for n in strides])
+    if wanted == self.type.numpy_strides():
+        return
+    if len(wanted) != self.type.ndim:
+        raise ValueError(f"strides must be same length as shape ({self.type.ndim})")
+    shown = strides_module.as_strided(self, strides=wanted)
+    if is_view(self):
+        self.type, self.alias, self.memory = shown.type, shown.alias, None
+    else:
+        ((op, numbers, params),) = indexing.chain_of(shown)
+        retype(self, op, numbers, params)
 
 
 class Flags:
@@ -354,15 +445,12 @@ class Flags:
     @property
     def owndata(self) -> bool:
         """Whether the array is no view."""
-        return not is_view(self._x)
+        return self._x.base is None
 
     @property
     def writeable(self) -> bool:
         """Whether it can be written to."""
-        x = self._x
-        if x.type.scalar:
-            return False
-        return not is_view(x) or all(op.put is not None for op, _, _ in x.alias.chain)
+        return not self._x.type.scalar and is_writeable(self._x)
 
     @property
     def aligned(self) -> bool:
@@ -425,84 +513,29 @@ class Flags:
         return "\n".join(f"  {name} : {self[name]}" for name in shown) + "\n"
 
 
-class FlatIterator:
-    """`x.flat`: the elements in C order, to iterate over, read and write."""
-
-    __slots__ = ("_at", "base")
-
-    def __init__(self, x: Any) -> None:
-        self.base, self._at = x, 0
-
-    def _flat(self) -> Any:
-        return reshaped(self.base, (self.base.type.size,))
-
-    def __len__(self) -> int:
-        return self.base.type.size
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter(self._flat())
-
-    def __next__(self) -> Any:
-        if self._at >= len(self):
-            raise StopIteration
-        self._at += 1
-        return self._flat()[self._at - 1]
-
-    @property
-    def index(self) -> int:
-        """The current flat position."""
-        return self._at
-
-    @property
-    def coords(self) -> tuple[int, ...]:
-        """The current position."""
-        return tuple(int(i) for i in np.unravel_index(self._at, self.base.type.shape))
-
-    def copy(self) -> Any:
-        """A flat copy."""
-        return flatten(self.base)
-
-    def __getitem__(self, key: Any) -> Any:
-        found = self._flat()[key]
-        return found if found.type.scalar else duplicate(found)
-
-    def __setitem__(self, key: Any, value: Any) -> None:
-        flat = self._flat()
-        given = array(value) if not isinstance(value, (int, float, complex)) else value
-        if isinstance(given, Handle) and given.type.ndim:
-            # NumPy repeats or cuts the values
-            given = _N["resize"](given, flat[key].shape)
-        flat[key] = given
-        if not is_view(flat):
-            assign(self.base, TABLE["reshape"](flat, shape=self.base.type.shape))
-
-    def __array__(self, dtype: Any = None) -> np.ndarray:
-        return observe(self.base, "flat").ravel().astype(dtype or self.base.type.dtype)
-
-    def __eq__(self, other: Any) -> Any:
-        return self._flat() == (other._flat() if isinstance(other, FlatIterator) else other)
-
-    __hash__ = None  # type: ignore[assignment]
-
-
 def _set_flat(self: Array, value: Any) -> None:
+    if isinstance(value, Handle) and is_f_contiguous(self.type) and not is_f_contiguous(value.type):
+        # NumPy, too, copies what lies otherwise, and reads anything else while it writes
+        value = duplicate(value)
     FlatIterator(self)[...] = value
 
 
+def _memoryview(self: Any) -> memoryview:
+    """The elements as a read-only buffer: a copy, since what would be written to it could not reach the array."""
+    return memoryview(self.laid_out("memoryview").copy(order="K")).toreadonly()
+
+
 def _as_in_context(self: Any, context: Context) -> Any:
-    """The array on a context: itself where it lives there, else a copy (its value is computed).
+    """The array on a context: itself where it lives there, else a copy, made when it is needed. A gradient returns to where `self` is.
 
     Raises:
         ContextError: the context does not exist on this machine.
+        TypeError: not a Context.
     """
-    from ..trace.context import _require
-
     if self.type.context is context:
         return self
-    _require(context)
-    data = observe(self, "as_in_context")
-    type_ = self.type
-    return materialised(data, array_type(type_.shape, type_.dtype, type_.strides, type_.scalar, None, context))
+    require(context)
+    return TABLE["to_context"](self, context=context)
 
 
 def _copy_to(self: Any, other: Any) -> Any:
@@ -516,8 +549,8 @@ def _copy_to(self: Any, other: Any) -> Any:
 # -- NumPy's scalars ---------------------------------------------------------------------------------------------------------------------
 def _scalar_method(name: str) -> Callable[..., Any]:
     def method(self: Scalar, *args: Any, **kwargs: Any) -> Any:
-        value = observe(self, name)[()]
-        return getattr(value, name)(*args, **kwargs)
+        found = getattr(observe(self, name)[()], name)(*args, **kwargs)
+        return host(np.asarray(found), self.type.context, True) if isinstance(found, np.generic) else found
 
     method.__name__ = method.__qualname__ = name
     return method
@@ -530,15 +563,6 @@ def _immutable(name: str) -> Callable[..., Any]:
 
     method.__name__ = method.__qualname__ = name
     return method
-
-
-def _round_scalar(self: Scalar, ndigits: Any = None) -> Any:
-    if ndigits is None:
-        return round(observe(self, "round")[()].item())
-    return _N["round"](self, ndigits)
-
-
-_PYTHON_NUMBER = ["is_integer", "as_integer_ratio", "hex", "bit_count", "__trunc__", "__floor__", "__ceil__"]
 
 
 def _setting(read: Callable[..., Any], write: Callable[..., Any]) -> property:
@@ -580,17 +604,15 @@ def _install() -> None:
     handle_class.ctypes = property(lambda self: observe(self, "ctypes").copy().ctypes)
     handle_class.__array_wrap__ = lambda self, array_, context=None: host(np.array(array_), self.type.context)
     # the buffer protocol is open to Python classes from 3.12 on
-    handle_class.__buffer__ = lambda self, flags: memoryview(observe(self, "memoryview").copy())  # type: ignore[arg-type]
+    handle_class.__buffer__ = lambda self, flags: _memoryview(self)
+    handle_class.data = property(_memoryview)
     handle_class.__sizeof__ = lambda self: self.type.nbytes + 96
     scalar_class: Any = Scalar
     for name in inplace:
         # a scalar has the names, and is immutable
         setattr(scalar_class, name, _immutable(name))
-    for name in _PYTHON_NUMBER:
+    for name in ("byteswap", "newbyteorder", "getfield", "dumps"):
         setattr(scalar_class, name, _scalar_method(name))
-    scalar_class.__round__ = _round_scalar
-    scalar_class.numerator = property(lambda self: self)
-    scalar_class.denominator = property(lambda self: fallback.host(np.asarray(1, self.type.dtype), self.type.context, True))
 
 
 _install()

@@ -6,18 +6,20 @@ Which of the three a name is, `kind_of(name)` says; the generated coverage page 
 from __future__ import annotations
 
 import types
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from ..trace.op import TABLE
-from . import calculus, creation, facts, products, protocols, reductions, selection, shaping
+from . import calculus, creation, facts, iteration, products, protocols, reductions, selection, shaping, strides
 from .array import Array
+from .convert import host
 from .fallback import ClassFallback, call, fallback
 from .ufuncs import Ufunc, make_ufunc
 
 # modules whose public functions are NumPy's of the same name
-_NATIVE = (creation, facts, shaping, reductions, selection, products, calculus)
+_NATIVE = (creation, facts, shaping, reductions, selection, products, calculus, iteration)
 
 # no array of ours is ever among their arguments, or only its type is looked at: NumPy's own object
 _PASSED = frozenset(
@@ -27,9 +29,6 @@ _PASSED = frozenset(
         "add_newdoc",
         "add_newdoc_ufunc",
         "base_repr",
-        "busday_count",
-        "busday_offset",
-        "datetime_as_string",
         "datetime_data",
         "deprecate",
         "deprecate_with_doc",
@@ -47,7 +46,6 @@ _PASSED = frozenset(
         "get_printoptions",
         "iinfo",
         "info",
-        "is_busday",
         "issctype",
         "issubclass_",
         "issubsctype",
@@ -78,16 +76,13 @@ _PASSED = frozenset(
         "get_array_wrap",
         "DataSource",
         "RankWarning",
-        "errstate",
         "busdaycalendar",
-        "deprecate",
-        "compare_chararrays",
     ]
 )
 # looking at values is what they are for
-_OBSERVERS = frozenset(["array2string", "array_repr", "array_str", "save", "savez", "savez_compressed", "savetxt"])
+_OBSERVERS = frozenset(["array2string", "array_repr", "array_str", "save", "savez", "savez_compressed", "savetxt", "testing"])
 # modules: their functions are looked up through a proxy, so that arrays of ours do not leave unnoticed
-_PROXIED = frozenset(["char", "emath", "lib", "polynomial", "rec"])
+_PROXIED = frozenset(["char", "emath", "lib", "polynomial", "rec", "testing"])
 
 # names that NumPy gives the same object as another
 _BINARY_NAMES = {"abs": "absolute", "true_divide": "divide", "mod": "remainder", "conj": "conjugate", "bitwise_not": "invert"}
@@ -96,20 +91,24 @@ _BINARY_NAMES = {"abs": "absolute", "true_divide": "divide", "mod": "remainder",
 class ModuleProxy(types.ModuleType):
     """A module of NumPy's whose functions run through the fallback."""
 
-    def __init__(self, module: types.ModuleType, name: str) -> None:
+    def __init__(self, module: types.ModuleType, name: str, observer: bool = False) -> None:
         super().__init__(name, module.__doc__)
-        self.__dict__["_module"] = module
+        self.__dict__["_module"], self.__dict__["_observer"] = module, observer
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self.__dict__["_module"], name)
         if isinstance(found, types.ModuleType):
-            made: Any = ModuleProxy(found, f"{self.__name__}.{name}") if found.__name__.startswith("numpy") else found
+            made: Any = (
+                ModuleProxy(found, f"{self.__name__}.{name}", self.__dict__["_observer"]) if found.__name__.startswith("numpy") else found
+            )
         elif isinstance(found, np.ufunc):
             made = make_ufunc(found, None)
+        elif protocols.ours_of(found) is not None:
+            made = protocols.ours_of(found)
         elif isinstance(found, type) or not callable(found) or name.startswith("_"):
             made = found
         else:
-            made = fallback(found, f"{self.__name__.rpartition('.')[2]}.{name}")
+            made = fallback(found, f"{self.__name__.rpartition('.')[2]}.{name}", self.__dict__["_observer"])
         self.__dict__[name] = made
         return made
 
@@ -122,6 +121,74 @@ class vectorize(np.vectorize):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return call(super().__call__, args, kwargs, "vectorize")
+
+
+class Casts(Mapping[Any, Any]):
+    """`numpy.cast`: dtype -> a function that casts arrays to it."""
+
+    def __getitem__(self, dtype: Any) -> Any:
+        wanted = np.dtype(dtype)
+        return lambda x: creation.asarray(x).astype(wanted)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(np.cast)
+
+    def __len__(self) -> int:
+        return len(np.cast)
+
+
+class Archive(Mapping[str, Any]):
+    """What `load` returns for `.npz` files: NumPy's `NpzFile`, whose arrays are ours."""
+
+    def __init__(self, opened: Any) -> None:
+        self._opened = opened
+
+    def __getitem__(self, name: str) -> Any:
+        found = self._opened[name]
+        return host(found) if isinstance(found, np.ndarray) else found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._opened)
+
+    def __len__(self) -> int:
+        return len(self._opened)
+
+    def __enter__(self) -> Archive:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._opened.close()
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "_opened":
+            raise AttributeError(name)
+        return getattr(self._opened, name)
+
+    def __repr__(self) -> str:
+        return repr(self._opened)
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        # `isinstance(f, np.lib.npyio.NpzFile)` holds
+        return np.lib.npyio.NpzFile
+
+
+def load(
+    file: Any,
+    mmap_mode: Any = None,
+    allow_pickle: bool = False,
+    fix_imports: bool = True,
+    encoding: str = "ASCII",
+    *,
+    max_header_size: int = 10000,
+) -> Any:
+    """Arrays from a `.npy`, `.npz` or pickled file. With `mmap_mode` it is a `memmap` of NumPy's."""
+    options = {"fix_imports": fix_imports, "encoding": encoding, "max_header_size": max_header_size}
+    found = call(np.load, (file, mmap_mode, allow_pickle), options, "load")
+    return Archive(found) if isinstance(found, np.lib.npyio.NpzFile) else found
+
+
+load.is_fallback = True  # type: ignore[attr-defined]
 
 
 def _op_of(name: str) -> Any:
@@ -153,7 +220,7 @@ def _build() -> dict[str, Any]:
         if native is not None:
             found[name] = native
         elif isinstance(theirs, types.ModuleType):
-            found[name] = ModuleProxy(theirs, f"minpy_jit.numpy.{name}") if name in _PROXIED else theirs
+            found[name] = ModuleProxy(theirs, f"minpy_jit.numpy.{name}", name in _OBSERVERS) if name in _PROXIED else theirs
         elif isinstance(theirs, type):
             passed = issubclass(theirs, (np.generic, Exception)) or name in _PASSED
             found[name] = theirs if passed else ClassFallback(theirs)
@@ -164,6 +231,10 @@ def _build() -> dict[str, Any]:
     found["ndarray"] = Array
     found["ufunc"] = Ufunc
     found["vectorize"] = vectorize
+    found["cast"] = Casts()
+    found["load"] = load
+    protocols.register(np.lib.stride_tricks.as_strided, strides.as_strided)
+    protocols.register(np.lib.stride_tricks.sliding_window_view, strides.sliding_window_view)
     for ufunc in ufuncs.values():
         ufunc.namespace = found
     for name, ours in found.items():

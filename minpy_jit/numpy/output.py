@@ -22,20 +22,64 @@ def deliver(result: Any, out: Any, name: str, casting: str = "same_kind") -> Any
     """
     if out is None:
         return result
-    if isinstance(out, tuple) and len(out) == 1:
-        out = out[0]
-        if out is None:
-            return result
+    out = out_array(out)
+    if out is None:
+        return result
     if isinstance(out, Handle):
-        if out.type.scalar:
-            raise TypeError("return arrays must be of ArrayType")
         assign(out, cast_for_write(result, out, name, casting))
         return out
-    if isinstance(out, np.ndarray):
-        value = observe(result, name)
-        if value.shape != out.shape and np.broadcast_shapes(value.shape, out.shape) != out.shape:
-            raise ValueError(f"non-broadcastable output operand with shape {out.shape} doesn't match the broadcast shape {value.shape}")
-        np.copyto(out, value, casting=casting)  # type: ignore[arg-type]
+    value = observe(result, name)
+    if value.shape != out.shape and np.broadcast_shapes(value.shape, out.shape) != out.shape:
+        raise ValueError(f"non-broadcastable output operand with shape {out.shape} doesn't match the broadcast shape {value.shape}")
+    np.copyto(out, value, casting=casting)  # type: ignore[arg-type]
+    return out
+
+
+def deliver_reduced(result: Any, out: Any, name: str) -> Any:
+    """As `deliver`, for reductions: any cast is allowed, and the shape must be the result's own.
+
+    Raises:
+        TypeError: `out` is no array.
+        ValueError: the shapes differ, or `out` is read-only.
+    """
+    found = out_array(out)
+    if found is None:
+        return result
+    if found.shape != result.type.shape:
+        raise ValueError(
+            f"[{name}] output parameter has the wrong shape: {found.shape} instead of {result.type.shape}; give one of the result's shape"
+        )
+    return deliver(result, found, name, "unsafe")
+
+
+def deliver_same(result: Any, out: Any, name: str) -> Any:
+    """As `deliver`, for functions that fill a buffer in the result's own dtype: `out` must have its shape, and a dtype that fits into it.
+
+    Raises:
+        TypeError: its dtype does not, or `out` is no array.
+        ValueError: the shapes differ, or `out` is read-only.
+    """
+    found = out_array(out)
+    if found is None:
+        return result
+    if found.shape != result.type.shape:
+        raise ValueError(
+            f"[{name}] output array does not match result; {found.shape} instead of {result.type.shape}; give one of that shape"
+        )
+    if not np.can_cast(found.dtype, result.type.dtype, "safe"):
+        raise TypeError(f"Cannot cast array data from {found.dtype!r} to {result.type.dtype!r} according to the rule 'safe'")
+    return deliver(result, found, name, "unsafe")
+
+
+def out_array(out: Any) -> Any:
+    """The array given as `out=` (alone or in a tuple), or None.
+
+    Raises:
+        TypeError: it is no array.
+    """
+    if isinstance(out, tuple) and len(out) == 1:
+        out = out[0]
+    if out is None or isinstance(out, np.ndarray) or (isinstance(out, Handle) and not out.type.scalar):
         return out
     raise TypeError("return arrays must be of ArrayType")
 

@@ -12,8 +12,9 @@ from ..trace.op import TABLE
 from ..trace.ops import composite
 from ..trace.ops.normalise import normalise_axis
 from . import fallback
-from .output import deliver
+from .output import deliver, out_array
 from .shaping import handle, normalize_axes
+from .strides import relabelled
 from .ufuncs import HOST_KINDS
 
 
@@ -26,8 +27,24 @@ def dot(a: Any, b: Any, out: Any = None) -> Any:
     x, y = a if isinstance(a, Handle) else handle(a), b if isinstance(b, Handle) else handle(b)
     if _host(x, y):
         return fallback.call(np.dot, (a, b, out), None, "dot")
-    result = TABLE["dot"](x, y)
-    return result if out is None else deliver(result, out, "dot", "no")
+    return deliver_product(TABLE["dot"](x, y), out, "dot")
+
+
+def deliver_product(result: Any, out: Any, name: str) -> Any:
+    """As `deliver`, for what NumPy's `dot` writes.
+
+    Raises:
+        ValueError: `out` differs from the result in shape or dtype, or is not in C order.
+    """
+    if out is None:
+        return result
+    found, type_ = out_array(out), result.type
+    if found is not None and not (found.dtype == type_.dtype and found.shape == type_.shape and found.flags.c_contiguous):
+        raise ValueError(
+            f"[{name}] output array is not acceptable (must have the right datatype, number of dimensions, and be a C-Array); "
+            f"got {found.dtype}{list(found.shape)}, the result is {type_.dtype}{list(type_.shape)}"
+        )
+    return deliver(result, found, name, "no")
 
 
 def vdot(a: Any, b: Any, /) -> Any:
@@ -86,7 +103,13 @@ def einsum(*operands: Any, out: Any = None, optimize: Any = False, **kwargs: Any
     ):
         arrays = [handle(x) for x in operands[1:]]
         if not _host(*arrays):
-            return deliver(TABLE["einsum"](*arrays, subscripts=operands[0].replace(" ", "")), out, "einsum")
+            shown = relabelled(arrays[0], operands[0]) if len(arrays) == 1 and out is None and not arrays[0].type.scalar else None
+            if shown is not None:
+                return shown
+            made = TABLE["einsum"](*arrays, subscripts=operands[0].replace(" ", ""))
+            if out is None or out_array(out).dtype == made.type.dtype:
+                return deliver(made, out, "einsum")
+    # (NumPy computes in the dtype of `out=`)
     given = dict(kwargs) if out is None else {**kwargs, "out": out}
     return fallback.call(np.einsum, operands, {**given, "optimize": optimize}, "einsum")
 
@@ -109,7 +132,7 @@ def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = 
     ndim = x.type.ndim
     if ndim < 2:
         raise ValueError("diag requires an array of at least two dimensions")
-    if _host(x):
+    if _host(x) or (out is not None and out_array(out).dtype != x.type.dtype):
         return fallback.call(np.trace, (a, offset, axis1, axis2, dtype, out), None, "trace")
     wanted = None if dtype is None else np.dtype(dtype)
     return deliver(

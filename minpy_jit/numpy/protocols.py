@@ -23,6 +23,14 @@ def register(function: Any, ours: Callable[..., Any]) -> None:
     _ours.setdefault(function, ours)
 
 
+def ours_of(function: Any) -> Callable[..., Any] | None:
+    """Our function of the same meaning, if there is one."""
+    try:
+        return _ours.get(function)
+    except TypeError:
+        return None
+
+
 def array_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """`__array_ufunc__` of our arrays."""
     for value in (*inputs, *kwargs.get("out", ())):

@@ -15,7 +15,7 @@ from numpy import random as _random
 from ..trace.context import current_context
 from ..trace.handle import Handle, materialised
 from ..trace.recorder import current, observe
-from .array import Scalar
+from .array import Scalar, ValueHandle
 from .convert import default_dtype, host
 from .views import assign
 
@@ -52,9 +52,10 @@ def _draw(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str,
         if session is not None:
             session.drawn(lambda: _draw(function, args, dict(kwargs)), result)
         return result
-    if not isinstance(out, Handle):
+    if not isinstance(out, ValueHandle):
         return function(*given, **named, out=out)
-    scratch = observe(out, "random").copy()
+    # NumPy fills memory in its order
+    scratch = out.laid_out("random").copy(order="K")
     function(*given, **named, out=scratch)
     assign(out, materialised(scratch, out.type))
     return out
@@ -62,10 +63,10 @@ def _draw(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str,
 
 def _shuffle(function: Callable[..., Any], x: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """In-place shuffling of an array of ours, through its views; lists and NumPy arrays are shuffled by NumPy."""
-    if not isinstance(x, Handle) or (isinstance(x, Scalar) and type(x) is not Scalar):
+    if not isinstance(x, ValueHandle) or (isinstance(x, Scalar) and type(x) is not Scalar):
         function(x, *args, **kwargs)
         return
-    scratch = observe(x, "random").copy()
+    scratch = x.laid_out("random").copy(order="K")
     function(scratch, *args, **kwargs)
     assign(x, materialised(scratch, x.type))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +16,7 @@ from ..trace.ops import composite
 from ..trace.ops.normalise import normalise_axes, normalise_axis
 from . import fallback
 from .convert import as_handle
-from .output import deliver
+from .output import deliver, deliver_reduced, deliver_same, out_array
 from .shaping import handle
 from .ufuncs import HOST_KINDS
 
@@ -27,6 +28,9 @@ _plans: dict[tuple[Any, ...], Params | None] = {}
 
 def reduced(op: Op, x: Any, axis: Any, keepdims: Any, dtype: Any = None) -> Any:
     """Record a reduction; NotImplemented where NumPy has to do it (objects, strings)."""
+    if axis is not None and type(axis) is not int:
+        # 1.0 would find the plan of 1
+        axis = tuple([operator.index(a) for a in axis]) if type(axis) is tuple else operator.index(axis)
     key = (op, x.type, axis, keepdims, dtype)
     try:
         params = _plans[key]
@@ -35,9 +39,6 @@ def reduced(op: Op, x: Any, axis: Any, keepdims: Any, dtype: Any = None) -> Any:
         if len(_plans) > 8192:
             _plans.clear()
         _plans[key] = params
-    except TypeError:
-        # a list of axes
-        params = _plan(op, x, axis, keepdims, dtype)
     if params is None:
         return NotImplemented
     return _local.recorder.record(op, (x,), params)
@@ -49,7 +50,7 @@ def _plan(op: Op, x: Any, axis: Any, keepdims: Any, dtype: Any) -> Params | None
     return op.bind(
         _named(
             op,
-            normalise_axes(tuple(axis) if isinstance(axis, list) else axis, x.type.ndim),
+            normalise_axes(axis, x.type.ndim),
             bool(keepdims) if keepdims is not _NO else False,
             dtype,
         )
@@ -69,33 +70,67 @@ def _options(**given: Any) -> dict[str, Any]:
     return {k: v for k, v in given.items() if v is not _NO and v is not None}
 
 
+def _with_initial(result: Any, initial: Any, combine: str) -> Any:
+    """The reduction's result, begun with `initial`, which NumPy casts to the dtype of the result."""
+    first = as_handle(initial)
+    dtype = result.type.dtype
+    if first.type.ndim:
+        raise (
+            TypeError("only length-1 arrays can be converted to Python scalars")
+            if dtype.kind == "c"
+            else ValueError("setting an array element with a sequence.")
+        )
+    return TABLE[combine](result, first if first.type.dtype == dtype else TABLE["astype"](first, dtype=dtype))
+
+
+def _loop_dtype(combine: str, x: Any, out: Any) -> np.dtype:
+    """The dtype in which NumPy reduces where `out=` alone says something about it."""
+    ufunc: Any = getattr(np, combine)
+    return ufunc.resolve_dtypes((out_array(out).dtype, x.type.dtype, None))[0]
+
+
+def _mask(where: Any) -> Any:
+    """The mask of `where=`.
+
+    Raises:
+        TypeError: it is not one of booleans.
+    """
+    mask = as_handle(where)
+    if mask.type.dtype.kind != "b":
+        raise TypeError(f"Cannot cast array data from {mask.type.dtype!r} to dtype('bool') according to the rule 'safe'")
+    return mask
+
+
 def _extremum(name: str, op: Op, combine: str) -> Callable[..., Any]:
     function = getattr(np, name)
 
     def reduction(a: Any, axis: Any = None, out: Any = None, keepdims: Any = _NO, initial: Any = _NO, where: Any = _NO) -> Any:
         x = a if isinstance(a, Handle) else handle(a)
+        if out is not None and x.type.dtype.kind in "biufc":
+            loop = _loop_dtype(combine, x, out)
+            x = x if x.type.dtype == loop else TABLE["astype"](x, dtype=loop)
         if where is not _NO and where is not True:
+            mask = _mask(where)
             if initial is _NO:
                 raise ValueError(
                     f"reduction operation '{combine}' does not have an identity, so to use a where mask one has to specify 'initial'"
                 )
-            x = _chosen(where, x, initial)
+            x = _chosen(mask, x, initial)
         elif initial is not _NO and x.type.size == 0:
             return fallback.call(function, (a, axis, out), _options(keepdims=keepdims, initial=initial), name)
         result = reduced(op, x, axis, keepdims)
         if result is NotImplemented:
             return fallback.call(function, (a, axis, out), _options(keepdims=keepdims, initial=initial, where=where), name)
         if initial is not _NO:
-            result = TABLE[combine](result, initial if isinstance(initial, (int, float)) else as_handle(initial))
-        return result if out is None else deliver(result, out, name)
+            result = _with_initial(result, initial, combine)
+        return result if out is None else deliver_reduced(result, out, name)
 
     return _named_as(reduction, function, name)
 
 
-def _chosen(where: Any, x: Any, neutral: Any) -> Any:
-    """`x` where the mask holds, the neutral element elsewhere."""
-    other = neutral if type(neutral) in (bool, int, float) else as_handle(neutral)
-    return TABLE["where"](as_handle(where), x, other)
+def _chosen(mask: Any, x: Any, neutral: Any) -> Any:
+    """`x` where the mask holds, the neutral element (in the dtype of `x`) elsewhere."""
+    return TABLE["where"](mask, x, TABLE["astype"](as_handle(neutral), dtype=x.type.dtype))
 
 
 def _named_as(made: Any, function: Any, name: str) -> Any:
@@ -112,14 +147,16 @@ def _summation(name: str, op: Op, combine: str, neutral: int) -> Callable[..., A
     ) -> Any:
         x = a if isinstance(a, Handle) else handle(a)
         if where is not _NO and where is not True:
-            x = _chosen(where, x, neutral)
+            x = _chosen(_mask(where), x, neutral) if x.type.dtype.kind in "biufc" else x
+        if out is not None and dtype is None and x.type.dtype.kind in "biufc":
+            dtype = _loop_dtype(combine, x, out)
         result = reduced(op, x, axis, keepdims, dtype)
         if result is NotImplemented:
             options = _options(dtype=dtype, out=out, keepdims=keepdims, initial=initial, where=where)
             return fallback.call(function, (a, axis), options, name)
         if initial is not _NO:
-            result = TABLE[combine](result, initial if type(initial) in (bool, int, float, complex) else as_handle(initial))
-        return result if out is None else deliver(result, out, name)
+            result = _with_initial(result, initial, combine)
+        return result if out is None else deliver_reduced(result, out, name)
 
     return _named_as(reduction, function, name)
 
@@ -130,11 +167,11 @@ def _logical(name: str, op: Op, neutral: bool) -> Callable[..., Any]:
     def reduction(a: Any, axis: Any = None, out: Any = None, keepdims: Any = _NO, *, where: Any = _NO) -> Any:
         x = a if isinstance(a, Handle) else handle(a)
         if where is not _NO and where is not True:
-            x = TABLE["where"](as_handle(where), TABLE["astype"](x, dtype=np.dtype(bool)), neutral)
+            x = TABLE["where"](_mask(where), TABLE["astype"](x, dtype=np.dtype(bool)), neutral)
         result = reduced(op, x, axis, keepdims)
         if result is NotImplemented:
             return fallback.call(function, (a, axis, out), _options(keepdims=keepdims, where=where), name)
-        return result if out is None else deliver(result, out, name)
+        return result if out is None else deliver_reduced(result, out, name)
 
     return _named_as(reduction, function, name)
 
@@ -149,7 +186,7 @@ def _position(name: str, op: Op) -> Callable[..., Any]:
         if axis is not None and x.type.ndim:
             axis = normalise_axis(axis, x.type.ndim)
         result = TABLE[name](x, **_named(op, _single(op, axis, x.type.ndim), keepdims is not _NO and bool(keepdims), None))
-        return result if out is None else deliver(result, out, name)
+        return result if out is None else deliver_same(result, out, name)
 
     return _named_as(reduction, function, name)
 
@@ -158,7 +195,7 @@ def _single(op: Op, axis: Any, ndim: int) -> Any:
     return None if axis is None or ndim == 0 else axis
 
 
-def _cumulative(name: str, op: Op) -> Callable[..., Any]:
+def _cumulative(name: str, combine: str) -> Callable[..., Any]:
     function = getattr(np, name)
 
     def reduction(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
@@ -169,8 +206,10 @@ def _cumulative(name: str, op: Op) -> Callable[..., Any]:
             axis = normalise_axis(axis, x.type.ndim or 1)
         if (x.type.ndim != 1 and axis is None) or x.type.ndim == 0:
             x, axis = TABLE["reshape"](x, shape=(x.type.size,)), 0
+        if out is not None and dtype is None and x.type.dtype.kind in "biufc":
+            dtype = _loop_dtype(combine, x, out)
         result = TABLE[name](x, axis=0 if axis is None else axis, dtype=None if dtype is None else np.dtype(dtype))
-        return result if out is None else deliver(result, out, name)
+        return result if out is None else deliver_reduced(result, out, name)
 
     return _named_as(reduction, function, name)
 
@@ -184,8 +223,8 @@ any = _logical("any", TABLE["any"], False)
 all = _logical("all", TABLE["all"], True)
 argmax = _position("argmax", TABLE["argmax"])
 argmin = _position("argmin", TABLE["argmin"])
-cumsum = _cumulative("cumsum", TABLE["cumsum"])
-cumprod = _cumulative("cumprod", TABLE["cumprod"])
+cumsum = _cumulative("cumsum", "add")
+cumprod = _cumulative("cumprod", "multiply")
 # NumPy's other names
 amax, amin, product, cumproduct, sometrue, alltrue = max, min, prod, cumprod, any, all
 
@@ -194,18 +233,18 @@ def mean(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims:
     """The arithmetic mean along axes."""
     x = a if isinstance(a, Handle) else handle(a)
     if where is not _NO and where is not True:
-        mask = TABLE["broadcast_to"](as_handle(where), shape=x.type.shape)
+        mask = TABLE["broadcast_to"](_mask(where), shape=x.type.shape)
         total = reduced(TABLE["sum"], _chosen(mask, x, 0), axis, keepdims, dtype)
         count = reduced(TABLE["sum"], mask, axis, keepdims, None)
         if total is NotImplemented:
             return fallback.call(np.mean, (a, axis, dtype, out), _options(keepdims=keepdims, where=where), "mean")
-        return deliver(TABLE["divide"](total, TABLE["astype"](count, dtype=_inexact(total.type.dtype))), out, "mean")
+        return deliver_reduced(TABLE["divide"](total, TABLE["astype"](count, dtype=_inexact(total.type.dtype))), out, "mean")
     if axis is not None and x.type.ndim == 0:
         _refuse_axes(axis)
-    result = reduced(TABLE["mean"], x, axis, keepdims, dtype)
+    result = NotImplemented if x.type.dtype.kind in "Mm" else reduced(TABLE["mean"], x, axis, keepdims, dtype)
     if result is NotImplemented:
         return fallback.call(np.mean, (a, axis, dtype, out), _options(keepdims=keepdims), "mean")
-    return result if out is None else deliver(result, out, "mean")
+    return result if out is None else deliver_reduced(result, out, "mean")
 
 
 def _inexact(dtype: np.dtype) -> np.dtype:
@@ -218,9 +257,9 @@ def _composed(name: str) -> Callable[..., Any]:
 
     def reduction(a: Any, axis: Any = None, out: Any = None, keepdims: Any = _NO, initial: Any = _NO, where: Any = _NO) -> Any:
         x = a if isinstance(a, Handle) else handle(a)
-        if initial is not _NO or where is not _NO or x.type.dtype.kind in HOST_KINDS + "Mm":
+        if initial is not _NO or where is not _NO or _in_numpy(x, out):
             return fallback.call(function, (a, axis, out), _options(keepdims=keepdims, initial=initial, where=where), name)
-        return deliver(body(x, axis=_axes(axis, x), keepdims=keepdims is not _NO and bool(keepdims)), out, name)
+        return deliver_reduced(body(x, axis=_axes(axis, x), keepdims=keepdims is not _NO and bool(keepdims)), out, name)
 
     return _named_as(reduction, function, name)
 
@@ -233,31 +272,52 @@ def _composed_sum(name: str) -> Callable[..., Any]:
         a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = _NO, initial: Any = _NO, where: Any = _NO
     ) -> Any:
         x = a if isinstance(a, Handle) else handle(a)
-        if initial is not _NO or where is not _NO or x.type.dtype.kind in HOST_KINDS + "Mm":
+        if initial is not _NO or where is not _NO or _in_numpy(x, out):
             options = _options(dtype=dtype, out=out, keepdims=keepdims, initial=initial, where=where)
             return fallback.call(function, (a, axis), options, name)
         wanted = None if dtype is None else np.dtype(dtype)
-        return deliver(body(x, axis=_axes(axis, x), dtype=wanted, keepdims=keepdims is not _NO and bool(keepdims)), out, name)
+        return deliver_reduced(body(x, axis=_axes(axis, x), dtype=wanted, keepdims=keepdims is not _NO and bool(keepdims)), out, name)
 
     return _named_as(reduction, function, name)
+
+
+def _in_numpy(x: Any, out: Any) -> bool:
+    """Whether NumPy has to do it: dtypes without ops, and results whose dtype decides in which one NumPy computes."""
+    return x.type.dtype.kind in HOST_KINDS + "Mm" or (out is not None and out_array(out).dtype != x.type.dtype)
+
+
+def nanmean(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = _NO, *, where: Any = _NO) -> Any:
+    """The arithmetic mean along axes, NaN left out."""
+    x = a if isinstance(a, Handle) else handle(a)
+    if where is not _NO or _in_numpy(x, out) or (dtype is not None and (np.dtype(dtype) != x.type.dtype or x.type.dtype.kind not in "fc")):
+        options = _options(dtype=dtype, out=out, keepdims=keepdims, where=where)
+        return fallback.call(np.nanmean, (a, axis), options, "nanmean")
+    return deliver_reduced(composite.nanmean(x, _axes(axis, x), None, keepdims is not _NO and bool(keepdims)), out, "nanmean")
 
 
 def _spread(name: str) -> Callable[..., Any]:
     """Variance and its relatives: a degree of freedom too."""
     function, body = getattr(np, name), getattr(composite, name)
+    skips = name.startswith("nan")
 
     def reduction(
         a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: float = 0, keepdims: Any = _NO, *, where: Any = _NO
     ) -> Any:
         x = a if isinstance(a, Handle) else handle(a)
-        if (where is not _NO and where is not True) or x.type.dtype.kind in HOST_KINDS + "Mm" or x.type.dtype == np.float16:
+        wanted = None if dtype is None else np.dtype(dtype)
+        if wanted is None:
+            other = False
+        elif skips:
+            other = wanted != x.type.dtype or wanted.kind not in "fc"
+        else:
+            other = wanted.kind == "c" != x.type.dtype.kind
+        if (where is not _NO and where is not True) or other or _in_numpy(x, out) or x.type.dtype == np.float16:
             options = _options(dtype=dtype, out=out, ddof=ddof, keepdims=keepdims, where=where)
             return fallback.call(function, (a, axis), options, name)
-        wanted = None if dtype is None else np.dtype(dtype)
-        if axis is not None and x.type.ndim == 0:
+        if axis is not None and x.type.ndim == 0 and not skips:
             _refuse_axes(axis)
         made = body(x, axis=_axes(axis, x), dtype=wanted, ddof=ddof, keepdims=keepdims is not _NO and bool(keepdims))
-        return deliver(made, out, name)
+        return deliver_reduced(made, out, name)
 
     return _named_as(reduction, function, name)
 
@@ -269,7 +329,7 @@ def _refuse_axes(axis: Any) -> None:
 
 
 def _axes(axis: Any, x: Any) -> Any:
-    return normalise_axes(tuple(axis) if isinstance(axis, list) else axis, x.type.ndim)
+    return normalise_axes(axis, x.type.ndim)
 
 
 def _composed_running(name: str) -> Callable[..., Any]:
@@ -277,18 +337,18 @@ def _composed_running(name: str) -> Callable[..., Any]:
 
     def reduction(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
         x = a if isinstance(a, Handle) else handle(a)
-        if x.type.dtype.kind in HOST_KINDS + "Mm":
+        if _in_numpy(x, out):
             return fallback.call(function, (a, axis, dtype, out), None, name)
         if axis is None:
             x, axis = TABLE["reshape"](x, shape=(x.type.size,)), 0
         wanted = None if dtype is None else np.dtype(dtype)
-        return deliver(body(x, axis=normalise_axis(axis, x.type.ndim), dtype=wanted), out, name)
+        return deliver_reduced(body(x, axis=normalise_axis(axis, x.type.ndim), dtype=wanted), out, name)
 
     return _named_as(reduction, function, name)
 
 
 nanmax, nanmin = _composed("nanmax"), _composed("nanmin")
-nansum, nanprod, nanmean = _composed_sum("nansum"), _composed_sum("nanprod"), _composed_sum("nanmean")
+nansum, nanprod = _composed_sum("nansum"), _composed_sum("nanprod")
 var, std, nanvar, nanstd = _spread("var"), _spread("std"), _spread("nanvar"), _spread("nanstd")
 nancumsum, nancumprod = _composed_running("nancumsum"), _composed_running("nancumprod")
 
@@ -296,15 +356,18 @@ nancumsum, nancumprod = _composed_running("nancumsum"), _composed_running("nancu
 def ptp(a: Any, axis: Any = None, out: Any = None, keepdims: Any = _NO) -> Any:
     """The range of values along axes."""
     x = handle(a)
+    if _in_numpy(x, out):
+        return fallback.call(np.ptp, (a, axis, out), _options(keepdims=keepdims), "ptp")
     return deliver(composite.ptp(x, _axes(axis, x), keepdims is not _NO and bool(keepdims)), out, "ptp")
 
 
 def count_nonzero(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
-    """The number of elements that are not zero (a lazy scalar, where NumPy gives a Python int)."""
+    """The number of elements that are not zero: of all of them a Python int, as in NumPy (so this observes), along axes an array."""
     x = handle(a)
     if x.type.dtype.kind in HOST_KINDS + "Mm":
         return fallback.call(np.count_nonzero, (a, axis), {"keepdims": keepdims}, "count_nonzero")
-    return composite.count_nonzero(x, _axes(axis, x), keepdims)
+    found = composite.count_nonzero(x, _axes(axis, x), keepdims)
+    return int(found) if axis is None and not keepdims else found
 
 
 def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = False, *, keepdims: Any = _NO) -> Any:

@@ -15,10 +15,13 @@ from ..trace.recorder import observe
 from . import fallback, indexing
 from .convert import NUMBERS, array_of, as_handle
 from .creation import arange, zeros
-from .output import deliver, result_layout
-from .shaping import atleast_1d, concatenate, diagonal, flatten, handle, ravel, reshaped, transpose
+from .facts import ndim, result_type
+from .output import deliver, deliver_same, result_layout
+from .shaping import atleast_1d, broadcast_arrays, concatenate, diagonal, flatten, handle, ravel, reshaped, transpose
 from .ufuncs import HOST_KINDS
 from .views import assign
+
+_NOT_GIVEN: Any = np._NoValue  # type: ignore[attr-defined]
 
 
 def _number_or_handle(a: Any) -> Any:
@@ -26,11 +29,11 @@ def _number_or_handle(a: Any) -> Any:
 
 
 # -- choosing ----------------------------------------------------------------------------------------------------------------------------
-def where(condition: Any, x: Any = None, y: Any = None, /) -> Any:
+def where(condition: Any, x: Any = _NOT_GIVEN, y: Any = _NOT_GIVEN, /) -> Any:
     """`x` where the condition holds, `y` elsewhere; with one argument its nonzero positions."""
-    if x is None and y is None:
+    if x is _NOT_GIVEN and y is _NOT_GIVEN:
         return nonzero(condition)
-    if x is None or y is None:
+    if x is _NOT_GIVEN or y is _NOT_GIVEN:
         raise ValueError("either both or neither of x and y should be given")
     chosen = [handle(condition), _number_or_handle(x), _number_or_handle(y)]
     if type(chosen[1]) in NUMBERS and type(chosen[2]) in NUMBERS:
@@ -85,7 +88,7 @@ def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> An
 
 
 def _conditions(condlist: Any, x: Any) -> list[Any]:
-    if np.isscalar(condlist) or (not isinstance(condlist[0], (list, Handle, np.ndarray)) and x.type.ndim != 0):
+    if np.isscalar(condlist) or ndim(condlist) == 0 or (ndim(condlist[0]) == 0 and not isinstance(condlist[0], list) and x.type.ndim != 0):
         condlist = [condlist]
     return [TABLE["astype"](handle(c), dtype=np.dtype(bool)) for c in condlist]
 
@@ -113,16 +116,17 @@ def take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "r
         x, axis = (x, 0) if x.type.ndim == 1 else (TABLE["reshape"](x, shape=(x.type.size,)), 0)
     else:
         axis = normalise_axis(axis, x.type.ndim)
-    return deliver(TABLE["take"](x, at, axis=axis, mode=mode), out, "take")
+    return deliver_same(TABLE["take"](x, at, axis=axis, mode=mode), out, "take")
 
 
 def _integers(indices: Any) -> Any:
-    if isinstance(indices, Handle):
-        found = indices
-    elif isinstance(indices, (list, tuple)) and not len(indices):
-        found = array_of(np.zeros(0, np.int64))
-    else:
+    if isinstance(indices, (Handle, np.ndarray)) or fallback.contains_handle(indices):
         found = handle(indices)
+    else:
+        # numbers that are no arrays are cast whatever they are
+        found = array_of(np.array(indices, np.intp))
+    if found.type.scalar and found.type.dtype.kind == "f":
+        found = TABLE["astype"](found, dtype=np.dtype(np.intp))
     if found.type.dtype.kind not in "iub":
         raise TypeError(f"Cannot cast array data from {found.type.dtype!r} to dtype('int64') according to the rule 'safe'")
     return TABLE["astype"](found, dtype=np.dtype(np.int64)) if found.type.dtype.kind == "b" else found
@@ -255,7 +259,12 @@ def repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
         x, axis = TABLE["reshape"](x, shape=(x.type.size,)), 0
     axis = normalise_axis(axis, x.type.ndim)
     shape = x.type.shape
-    counts = observe(repeats, "repeat") if isinstance(repeats, Handle) else np.asarray(repeats)
+    if isinstance(repeats, Handle):
+        counts = observe(repeats, "repeat")
+        counts = counts.astype(np.intp) if repeats.type.scalar else counts
+    else:
+        # numbers that are no arrays are cast whatever they are
+        counts = np.asarray(repeats, None if isinstance(repeats, np.ndarray) else np.intp)
     if counts.size == 1 and counts.dtype.kind in "iub":
         times = int(counts.reshape(()))
         if times < 0:
@@ -284,7 +293,7 @@ def insert(arr: Any, obj: Any, values: Any, axis: Any = None) -> Any:
     if axis is None:
         x, axis = ravel(x), 0
     new = handle(values)
-    if x.type.ndim != 1 or new.type.ndim > 1:
+    if x.type.ndim != 1 or new.type.ndim > 1 or new.type.dtype.kind in HOST_KINDS:
         return fallback.call(np.insert, (arr, obj, values, axis), None, "insert")
     where_ = observe(obj, "insert") if isinstance(obj, Handle) else obj
     n = x.type.shape[0]
@@ -326,8 +335,38 @@ def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = 
     """Coordinate matrices from coordinate vectors."""
     if indexing not in ("xy", "ij"):
         raise ValueError("Valid values for `indexing` are 'xy' and 'ij'.")
-    made = composite.meshgrid(tuple([handle(x) for x in xi]), indexing, sparse)
-    return [m.copy() for m in made] if copy else made
+    arrays = [handle(x) for x in xi]
+    if copy:
+        return [m.copy() for m in composite.meshgrid(tuple(arrays), indexing, sparse)]
+    places = [1, 0, *range(2, len(arrays))] if indexing == "xy" and len(arrays) > 1 else range(len(arrays))
+    shown = [
+        reshaped(x, tuple([x.type.size if k == place else 1 for k in range(len(arrays))])) for x, place in zip(arrays, places, strict=True)
+    ]
+    return shown if sparse else broadcast_arrays(*shown)
+
+
+def ix_(*args: Any) -> Any:
+    """Open mesh of index arrays: the n-th has its elements along axis n (views of arrays of ours)."""
+    made = []
+    for k, given in enumerate(args):
+        x = handle(given) if isinstance(given, Handle) or np.size(given) else array_of(np.empty(0, np.intp))
+        if x.type.ndim != 1:
+            raise ValueError("Cross index must be 1 dimensional")
+        if x.type.dtype == np.bool_:
+            (x,) = nonzero(x)
+        made.append(reshaped(x, (1,) * k + (x.type.size,) + (1,) * (len(args) - k - 1)))
+    return tuple(made)
+
+
+def trim_zeros(filt: Any, trim: Any = "fb") -> Any:
+    """A view of a vector without its leading and trailing zeros (observed); lists stay lists."""
+    if not isinstance(filt, Handle):
+        return np.trim_zeros(filt, trim)
+    array: Any = filt
+    (places,) = np.nonzero(observe(filt, "trim_zeros"))
+    first, last = (places[0], places[-1] + 1) if len(places) else (filt.type.size, 0)
+    upper = trim.upper()
+    return array[(int(first) if "F" in upper else 0) : (int(last) if "B" in upper else filt.type.size)]
 
 
 class _Concatenator:
@@ -341,6 +380,10 @@ class _Concatenator:
         if any(isinstance(p, str) for p in parts) or any(isinstance(p, slice) and isinstance(p.step, complex) for p in parts):
             return fallback.call(self._theirs.__getitem__, (key,), None, "c_" if self._columns else "r_")
         made = [atleast_1d(arange(p.start or 0, p.stop, p.step or 1) if isinstance(p, slice) else p) for p in parts]
+        if any(type(p) in NUMBERS for p in parts):
+            # numbers take the dtype of the arrays where that holds their kind
+            dtype = result_type(*[p if type(p) in NUMBERS else m.type.dtype for p, m in zip(parts, made, strict=True)])
+            made = [m if m.type.dtype == dtype else TABLE["astype"](m, dtype=dtype) for m in made]
         if self._columns:
             made = [reshaped(m, (*m.type.shape, 1)) if m.type.ndim == 1 else m for m in made]
         return concatenate(made, -1 if self._columns else 0)
@@ -380,6 +423,15 @@ def putmask(a: Any, mask: Any, values: Any) -> None:
         indexing.put(a, TABLE["astype"](handle(mask), dtype=np.dtype(bool)), values)
         return
     fallback.call(np.putmask, (a, mask, values), None, "putmask")
+
+
+def place(arr: Any, mask: Any, vals: Any) -> None:
+    """Write the values one after the other where the mask holds; they are repeated."""
+    if isinstance(arr, Handle) and indexing.shares_root(arr, vals):
+        known = observe(mask, "place") if isinstance(mask, Handle) else mask
+        if indexing.put_through_memory(arr, vals, lambda shown, new: np.place(shown, known, new)):
+            return
+    fallback.call(np.place, (arr, mask, vals), None, "place")
 
 
 def put_along_axis(arr: Any, indices: Any, values: Any, axis: Any) -> None:

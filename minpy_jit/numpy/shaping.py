@@ -16,6 +16,7 @@ from ..trace.ops.shape import reshape_is_view
 from ..trace.recorder import observe
 from ..trace.types import is_f_contiguous
 from . import fallback, indexing
+from .array import duplicate
 from .convert import as_handle
 from .creation import asarray, without_scalar
 from .output import deliver
@@ -26,7 +27,10 @@ Shape = tuple[int, ...]
 
 def handle(a: Any) -> Any:
     """An array or scalar of ours on anything array-like."""
-    return a if isinstance(a, Handle) else asarray(a)
+    if isinstance(a, Handle):
+        return a
+    # NumPy's scalars stay scalars
+    return as_handle(a) if isinstance(a, np.generic) else asarray(a)
 
 
 def normalize_axes(axes: Any, ndim: int, allow_duplicate: bool = False, name: str | None = None) -> Shape:
@@ -77,6 +81,8 @@ def reshaped(x: Any, shape: Shape) -> Any:
 
 def ravel(a: Any, order: str = "C") -> Any:
     """A flat array: a view of contiguous memory, else a copy."""
+    if order not in ("C", "F", "A", "K"):
+        raise ValueError(f"order must be one of 'C', 'F', 'A', or 'K' (got {order!r})")
     x = handle(a)
     type_ = x.type
     c_order, f_order = type_.strides is None, is_f_contiguous(type_)
@@ -165,7 +171,7 @@ def squeeze(a: Any, axis: Any = None) -> Any:
     """A view without axes of length one."""
     x = handle(a)
     shape = x.type.shape
-    if x.type.scalar and axis is None:
+    if axis is None and (x.type.scalar or 1 not in shape):
         return x
     axes = tuple(i for i, n in enumerate(shape) if n == 1) if axis is None else normalize_axes(axis, len(shape))
     if any(shape[i] != 1 for i in axes):
@@ -191,7 +197,7 @@ def atleast_1d(*arys: Any) -> Any:
 
 def atleast_2d(*arys: Any) -> Any:
     """Arrays with at least two dimensions."""
-    made = [reshaped(x, (1, x.type.size)) if x.type.ndim < 2 else x for x in map(handle, arys)]
+    made = [reshaped(x, (1, 1)) if x.type.ndim == 0 else x[None, :] if x.type.ndim == 1 else x for x in map(handle, arys)]
     return made[0] if len(made) == 1 else made
 
 
@@ -199,9 +205,8 @@ def atleast_3d(*arys: Any) -> Any:
     """Arrays with at least three dimensions."""
     made = []
     for x in map(handle, arys):
-        shape = x.type.shape
-        wide = {0: (1, 1, 1), 1: (1, *shape, 1), 2: (*shape, 1)}.get(len(shape))
-        made.append(x if wide is None else reshaped(x, wide))
+        ndim = x.type.ndim
+        made.append(reshaped(x, (1, 1, 1)) if ndim == 0 else x[None, :, None] if ndim == 1 else x[:, :, None] if ndim == 2 else x)
     return made[0] if len(made) == 1 else made
 
 
@@ -209,16 +214,53 @@ def broadcast_to(array: Any, shape: Any, subok: bool = False) -> Any:
     """A read-only view in a larger shape."""
     x = handle(array)
     wanted = (operator.index(shape),) if not isinstance(shape, (tuple, list)) else tuple([operator.index(n) for n in shape])
-    if x.type.scalar:
-        return TABLE["broadcast_to"](x, shape=wanted)
-    return make_view(x, TABLE["broadcast_to"], (), (wanted,))
+    return make_view(without_scalar(x), TABLE["broadcast_to"], (), (wanted,), writeable=False)
 
 
 def broadcast_arrays(*args: Any, subok: bool = False) -> Any:
-    """Arrays broadcast against each other (views)."""
-    arrays = [handle(a) for a in args]
+    """Arrays broadcast against each other (views; writing to one writes to all elements that are one place in memory)."""
+    arrays = [without_scalar(handle(a)) for a in args]
     shape = np.broadcast_shapes(*[x.type.shape for x in arrays])
-    return [x if x.type.shape == shape else broadcast_to(x, shape) for x in arrays]
+    return [x if x.type.shape == shape else make_view(x, TABLE["broadcast_to"], (), (shape,)) for x in arrays]
+
+
+class broadcast:
+    """Iterates over the elements of arrays broadcast against each other, in C order.
+
+    Attributes:
+        shape, ndim, nd, size: of the broadcast result.
+        numiter: how many arrays there are.
+        iters: their flat iterators.
+        index: the position in the iteration.
+    """
+
+    def __init__(self, *args: Any) -> None:
+        # NumPy checks the arguments, and counts those of another `broadcast` as its own
+        self._operands: list[Handle] = []
+        for a in args:
+            self._operands += a._operands if isinstance(a, broadcast) else [handle(a)]
+        it = np.broadcast(*[np.broadcast_to(np.int8(0), x.type.shape) for x in self._operands])
+        self.shape, self.ndim, self.nd, self.size, self.numiter = it.shape, it.ndim, it.nd, it.size, it.numiter
+        self.index = 0
+
+    @property
+    def iters(self) -> tuple[Any, ...]:
+        """Flat iterators over the arrays."""
+        return tuple([x.flat for x in broadcast_arrays(*self._operands)])
+
+    def reset(self) -> None:
+        """Back to the first position."""
+        self.index = 0
+
+    def __iter__(self) -> broadcast:
+        return self
+
+    def __next__(self) -> Any:
+        if self.index >= self.size:
+            raise StopIteration
+        place = tuple([int(i) for i in np.unravel_index(self.index, self.shape)]) if self.shape else ()
+        self.index += 1
+        return tuple([x[place] for x in broadcast_arrays(*self._operands)])
 
 
 def broadcast_shapes(*args: Any) -> Shape:
@@ -235,9 +277,7 @@ def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     first, second = normalize_axis_index(axis1, ndim, "axis1"), normalize_axis_index(axis2, ndim, "axis2")
     if first == second:
         raise ValueError("axis1 and axis2 cannot be the same")
-    shown = make_view(x, TABLE["diagonal"], (), (operator.index(offset), first, second))
-    # NumPy's view is read-only; broadcast_to, to the shape that it has, makes it so
-    return make_view(shown, TABLE["broadcast_to"], (), (shown.type.shape,))
+    return make_view(x, TABLE["diagonal"], (), (operator.index(offset), first, second), writeable=False)
 
 
 # -- reversing and rotating (views by slices, as in NumPy) ------------------------------------------------------------------------------
@@ -329,7 +369,16 @@ def concatenate(arrays: Any, /, axis: Any = 0, out: Any = None, *, dtype: Any = 
         len({p.type.dtype.str for p in parts}) > 1 and out is None and casting != "same_kind"
     ):
         return fallback.call(np.concatenate, (parts, axis), {} if out is None else {"out": out}, "concatenate")
-    return deliver(TABLE["concatenate"](*parts, axis=axis), out, "concatenate", casting)
+    made = TABLE["concatenate"](*parts, axis=axis)
+    if isinstance(out, Handle) and any(indexing.shares_root(out, p) for p in parts) and out.type.shape == made.type.shape:
+        # NumPy copies one after the other, and reads what it has written
+        start = 0
+        for part in parts:
+            stop = start + part.type.shape[axis]
+            indexing.put(out, (*[slice(None)] * axis, slice(start, stop)), part)
+            start = stop
+        return out
+    return deliver(made, out, "concatenate", casting)
 
 
 def rows(x: Any) -> list[Any]:
@@ -361,7 +410,9 @@ def stack(arrays: Any, axis: int = 0, out: Any = None, *, dtype: Any = None, cas
         parts = [_cast(p, np.dtype(dtype), casting) for p in parts]
     if any(p.type.dtype.kind in "OSUVMm" for p in parts):
         return fallback.call(np.stack, (parts, axis, out), {"dtype": dtype, "casting": casting}, "stack")
-    return deliver(TABLE["stack"](*parts, axis=axis), out, "stack", casting)
+    if out is not None:
+        return concatenate([expand_dims(p, axis) for p in parts], axis, out, casting=casting)
+    return TABLE["stack"](*parts, axis=axis)
 
 
 def _sequence(arrays: Any) -> list[Any]:
@@ -436,7 +487,7 @@ def _blocks(arrays: Any, level: int, depth: int, ndim: int) -> Any:
     x = handle(arrays)
     missing = ndim - x.type.ndim
     x = reshaped(x, (1,) * missing + x.type.shape) if missing else x
-    return x if depth else TABLE["positive"](x) if x.type.dtype != np.bool_ else x[...]
+    return x if depth else duplicate(without_scalar(x))
 
 
 def append(arr: Any, values: Any, axis: Any = None) -> Any:
@@ -508,7 +559,9 @@ def dsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
 def tile(A: Any, reps: Any) -> Any:
     """The array repeated `reps` times along each axis."""
     x = handle(A)
-    counts = tuple([operator.index(r) for r in reps]) if isinstance(reps, (tuple, list, np.ndarray)) else (operator.index(reps),)
+    if isinstance(reps, Handle):
+        reps = observe(reps, "tile")
+    counts = tuple([operator.index(r) for r in reps]) if np.ndim(reps) else (operator.index(reps),)
     return TABLE["tile"](x, reps=counts)
 
 

@@ -20,15 +20,16 @@ from .views import assign, cast_for_write
 _NO_VALUE: Any = np._NoValue  # type: ignore[attr-defined]
 # dtypes that only NumPy's own loops know what to do with
 HOST_KINDS = "OSUV"
-# ufunc -> the op that its `reduce` is, and the one that its `accumulate` is
+# ufunc -> the function that its `reduce` is, with the options that this one takes
 REDUCE = {
-    "add": "sum",
-    "multiply": "prod",
-    "maximum": "max",
-    "minimum": "min",
-    "logical_and": "all",
-    "logical_or": "any",
+    "add": ("sum", {"dtype", "initial", "where"}),
+    "multiply": ("prod", {"dtype", "initial", "where"}),
+    "maximum": ("max", {"initial", "where"}),
+    "minimum": ("min", {"initial", "where"}),
+    "logical_and": ("all", {"where"}),
+    "logical_or": ("any", {"where"}),
 }
+# ufunc -> the function that its `accumulate` is
 ACCUMULATE = {"add": "cumsum", "multiply": "cumprod"}
 
 
@@ -83,11 +84,16 @@ class Ufunc(metaclass=UfuncType):
         if len(args) > nin:
             if out is not None:
                 raise TypeError("cannot specify 'out' as both a positional and keyword argument")
-            out = args[nin:]
-        if isinstance(out, tuple):
-            out = None if all(o is None for o in out) else (out + (None,) * ufunc.nout)[: ufunc.nout]
-        elif out is not None:
-            out = (out,) + (None,) * (ufunc.nout - 1)
+            out = args[nin:] + (None,) * (ufunc.nargs - len(args))
+        elif out is not None and not isinstance(out, tuple):
+            if ufunc.nout > 1:
+                raise TypeError("'out' must be a tuple of arrays")
+            out = (out,)
+        if out is not None:
+            if len(out) != ufunc.nout:
+                raise ValueError("The 'out' tuple must have exactly one entry per ufunc output")
+            if all(o is None for o in out):
+                out = None
         given = args[:nin]
         if self.op is None or any(_is_foreign(a) for a in given):
             return self._host(given, out, kwargs)
@@ -98,6 +104,8 @@ class Ufunc(metaclass=UfuncType):
             operands = [as_handle(o) for o in operands] if nin == 1 else [as_handle(operands[0]), *operands[1:]]
         if not kwargs and out is None:
             return self.op(*operands)
+        if ufunc.signature is not None and "where" in kwargs:
+            raise TypeError(f"{self.__name__}() got an unexpected keyword argument 'where'")
         return self._with_options(operands, given, out, **kwargs)
 
     def _with_options(
@@ -125,6 +133,9 @@ class Ufunc(metaclass=UfuncType):
                 {"where": where, "casting": casting, "order": order, "dtype": dtype, **kwargs, **gufunc},
                 default_where=where is True,
             )
+        if where is not True and op.scalar_error is not None:
+            # NumPy checks the values that the mask chooses
+            return self._host(given, out, {"where": where, "casting": casting, "dtype": dtype})
         if dtype is not None:
             cast = self._in_loop(operands, np.dtype(dtype), casting)
             if cast is None:
@@ -184,16 +195,16 @@ class Ufunc(metaclass=UfuncType):
         where: Any = True,
     ) -> Any:
         """Reduce `array` along `axis` by applying the ufunc."""
-        native = self.namespace.get(REDUCE.get(self.__name__, ""))
+        name, taken = REDUCE.get(self.__name__, ("", set()))
         options: dict[str, Any] = {} if initial is _NO_VALUE else {"initial": initial}
         if where is not True:
             options["where"] = where
-        if isinstance(out, tuple):
-            out = out[0]
-        if native is None or (dtype is not None and self.__name__ not in ("add", "multiply")) or _host_kind(array):
-            return fallback.call(self.numpy.reduce, (array, axis, dtype, out, keepdims), options, f"{self.__name__}.reduce")
-        if self.__name__ in ("add", "multiply"):
+        if dtype is not None:
             options["dtype"] = dtype
+        out = _only(out)
+        native = self.namespace.get(name)
+        if native is None or initial is None or not taken.issuperset(options) or _host_kind(array):
+            return self._in_numpy("reduce", (array,), {"axis": axis, "keepdims": keepdims, **options}, out)
         if not isinstance(array, Handle):
             array = array_of(array)
         if array.type.ndim == 0 and axis == 0:
@@ -203,17 +214,22 @@ class Ufunc(metaclass=UfuncType):
     def accumulate(self, array: Any, axis: int = 0, dtype: Any = None, out: Any = None) -> Any:
         """Accumulate the result of applying the ufunc to all elements along `axis`."""
         native = self.namespace.get(ACCUMULATE.get(self.__name__, ""))
-        if isinstance(out, tuple):
-            out = out[0]
+        out = _only(out)
         if native is None or _host_kind(array):
-            return fallback.call(self.numpy.accumulate, (array, axis, dtype, out), None, f"{self.__name__}.accumulate")
+            return self._in_numpy("accumulate", (array,), {"axis": axis, "dtype": dtype}, out)
         if as_handle(array).type.ndim == 0:
             raise TypeError("cannot accumulate on a scalar")
         return native(array, axis=axis, dtype=dtype, out=out)
 
     def reduceat(self, array: Any, indices: Any, axis: int = 0, dtype: Any = None, out: Any = None) -> Any:
         """Reduce slices of `array` that start at `indices`."""
-        return fallback.call(self.numpy.reduceat, (array, indices, axis, dtype, out), None, f"{self.__name__}.reduceat")
+        return self._in_numpy("reduceat", (array, indices), {"axis": axis, "dtype": dtype}, _only(out))
+
+    def _in_numpy(self, method: str, args: tuple[Any, ...], options: dict[str, Any], out: Any) -> Any:
+        """A method of the ufunc, in NumPy."""
+        if out is not None:
+            options["out"] = out
+        return fallback.call(getattr(self.numpy, method), args, options, f"{self.__name__}.{method}")
 
     def outer(self, A: Any, B: Any, /, **kwargs: Any) -> Any:
         """Apply the ufunc to all pairs (a, b) with a in A and b in B."""
@@ -384,6 +400,15 @@ def _masked(mask: Any, result: Any, out: Any, name: str) -> Any:
 
 def _widened(result: Any, target: Any) -> Any:
     return result if result.type.shape == target.type.shape else TABLE["broadcast_to"](result, shape=target.type.shape)
+
+
+def _only(out: Any) -> Any:
+    """`out=` of a function with one result: the array, or the only element of a tuple."""
+    if not isinstance(out, tuple):
+        return out
+    if len(out) != 1:
+        raise ValueError("The 'out' tuple must have exactly one entry")
+    return out[0]
 
 
 def _strong(ufunc: Any, given: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -1,11 +1,17 @@
-"""Contexts: the device that an array lives on. `cpu(0)` and `cpu(1)` are distinct, so the rules can be tested anywhere."""
+"""Contexts: the device that an array lives on.
+
+`cpu(0)` is the host: values on it are NumPy arrays. On every other context, `cpu(1)` as well as `gpu(0)`, a value is a `DeviceValue`, so
+that what runs on a GPU can be tested anywhere.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
 from types import TracebackType
-from typing import ClassVar
+from typing import Any, ClassVar
+
+import numpy as np
 
 from ..errors import ContextError
 
@@ -37,7 +43,7 @@ class Context:
         return f"{self.device_type}({self.device_id})"
 
     def __enter__(self) -> Context:
-        _require(self)
+        require(self)
         _local.stack.append(self)
         return self
 
@@ -86,7 +92,15 @@ def num_gpus() -> int:
     return _gpu_counter()
 
 
-def _require(context: Context) -> None:
+def require(context: Any) -> None:
+    """Refuse what is no context, or none of this machine.
+
+    Raises:
+        TypeError: not a Context.
+        ContextError: a GPU that the installed mxnet does not see.
+    """
+    if not isinstance(context, Context):
+        raise TypeError(f"[context] needs a Context such as cpu() or gpu(0); got {context!r}")
     if context.device_type == "gpu" and context.device_id >= num_gpus():
         raise ContextError(
             f"[gpu] {context} is not available: the installed mxnet sees {num_gpus()} GPU(s); use cpu(), or install a CUDA build of mxnet"
@@ -110,5 +124,64 @@ def set_context(context: Context) -> None:
     """
     if not isinstance(context, Context):
         raise TypeError(f"[set_context] needs a Context such as cpu() or gpu(0); got {context!r}")
-    _require(context)
+    require(context)
     _local.default = context
+
+
+# -- values on a device -----------------------------------------------------------------------------------------------------------------
+class DeviceValue:
+    """A value on a context other than the host's: what stands there for a NumPy array. Never written to (exec/mx.py: DeviceArray).
+
+    Attributes:
+        shape, dtype, nbytes: as of a NumPy array.
+        context: where it lives.
+    """
+
+    __slots__ = ()
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    nbytes: int
+    context: Context
+
+    def host(self) -> np.ndarray:
+        """The value as a host array nobody may write to; copied at the first call only."""
+        raise NotImplementedError
+
+    def known(self) -> bool:
+        """Whether `host()` has nothing to copy or to wait for."""
+        raise NotImplementedError
+
+    def wait(self) -> None:
+        """Return when the value has been computed."""
+        raise NotImplementedError
+
+    def view(self) -> DeviceValue:
+        """The same value under another identity."""
+        raise NotImplementedError
+
+    def block(self, look: Callable[[np.ndarray], np.ndarray]) -> Any:
+        """What the NumPy view `look(array)` shows, without a copy; None where it is not one contiguous block of the memory."""
+        raise NotImplementedError
+
+
+def on_host(value: Any) -> Any:
+    """A value as a host array (anything but a DeviceValue as it is)."""
+    return value.host() if isinstance(value, DeviceValue) else value
+
+
+def _no_placer(value: np.ndarray, context: Context) -> Any:
+    return value
+
+
+_placer: Callable[[np.ndarray, Context], Any] = _no_placer
+
+
+def set_placer(placer: Callable[[np.ndarray, Context], Any]) -> None:
+    """Told by the execution layer how a host array becomes a value of another context."""
+    global _placer
+    _placer = placer
+
+
+def place(value: Any, context: Context) -> Any:
+    """A host array as a value of a context: itself on the host, and for what no device can hold (see exec/mx.py: place)."""
+    return value if context is CPU or isinstance(value, DeviceValue) else _placer(value, context)

@@ -6,7 +6,7 @@ Nothing here runs anything. Facts are used by the recorder (type rule), the opti
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -42,7 +42,13 @@ ABSENT = _Declared("None", "a parameter that is None")
 class Lowerer(Protocol):
     """What a lowering may use to emit MXNet nodes (see exec/lower.py)."""
 
-    def node(self, mxnet_op: str, inputs: list[Any], attrs: Mapping[str, Any] | None = None) -> Any: ...
+    def node(self, mxnet_op: str, inputs: list[Any], attrs: Mapping[str, Any] | None = None, after: Sequence[Any] = ()) -> Any: ...
+
+    def output(self, entry: Any, k: int) -> Any: ...
+
+    def shared(self, mxnet_op: str, inputs: list[Any], attrs: Mapping[str, Any]) -> Any: ...
+
+    def find(self, mxnet_op: str, inputs: list[Any], attrs: Mapping[str, Any]) -> Any | None: ...
 
     def cast(self, entry: Any, dtype: np.dtype) -> Any: ...
 
@@ -59,7 +65,10 @@ Lowering = Callable[..., Any]
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Inputs on which the tests drive an op: `shapes` (or arrays), the params, and the domain that random values come from."""
+    """Inputs on which the tests drive an op: `shapes` (or arrays), the params, and the domain that random values come from.
+
+    `order` is the highest derivative that the rules give here; asking for the next is an error.
+    """
 
     shapes: tuple[Any, ...]
     params: Mapping[str, Any] = field(default_factory=dict)
@@ -67,6 +76,7 @@ class Sample:
     high: float = 2.0
     dtypes: tuple[str, ...] | None = None
     differentiable: bool = True
+    order: int = 2
 
 
 class Op:
@@ -74,7 +84,7 @@ class Op:
 
     Attributes:
         name: unique; NumPy's name where NumPy has one.
-        family: "elementwise", "reduction", "shape", "index", "linalg", "creation", "sort", "cast", "meta".
+        family: "elementwise", "reduction", "shape", "index", "linalg", "neural", "creation", "sort", "cast", "meta".
         arity: number of operands, or None for any number.
         params: names of the parameters, in the order in which a step's `params` tuple holds them.
         defaults: values of parameters that a caller may leave out.
@@ -95,9 +105,12 @@ class Op:
             operand's elements; else None.
         raises: whether running it can raise because of values (IndexError, LinAlgError ...).
         view: whether NumPy may return a view (the type rule's strides tell which).
+        work: `(operand types, params by name)` -> the multiplications that one call takes, where it is more than one per element.
         ulp: how many units in the last place MXNet's result may differ from NumPy's; None: the family's default (exact, for most).
         put: for a view: `put(x, new, *scalar operands, **params)` -> x with what the view shows replaced by `new`; how a write through a
             view reaches its base. None: the view cannot be written through.
+        merge: for a view: `merge(scalar operands, params, scalar operands, params)` -> scalar operands and params of one such view that
+            shows what two in a row do, or None.
         samples: inputs for the driven tests.
         doc: one line for the generated pages.
     """
@@ -111,6 +124,7 @@ class Op:
         "infer",
         "inplace",
         "kernel",
+        "merge",
         "mxnet",
         "mxnet_dtypes",
         "name",
@@ -126,6 +140,7 @@ class Op:
         "ulp",
         "view",
         "vjp",
+        "work",
     )
 
     def __init__(
@@ -151,6 +166,8 @@ class Op:
         raises: bool = False,
         view: bool = False,
         put: Callable[..., Any] | None = None,
+        merge: Callable[[Params, Params, Params, Params], tuple[Params, Params] | None] | None = None,
+        work: Callable[[Types, dict[str, Any]], int] | None = None,
         ulp: int | None = None,
         samples: tuple[Sample, ...] = (),
         doc: str = "",
@@ -162,8 +179,8 @@ class Op:
         self.outputs, self.mxnet, self.mxnet_dtypes, self.kernel = outputs, mxnet, mxnet_dtypes, kernel
         self.fill = fill
         self.scalar_range, self.scalar_error = scalar_range, scalar_error
-        self.inplace, self.raises, self.view, self.put = inplace, raises, view, put
-        self.ulp, self.samples, self.doc = ulp, samples, doc
+        self.inplace, self.raises, self.view, self.put, self.merge = inplace, raises, view, put, merge
+        self.work, self.ulp, self.samples, self.doc = work, ulp, samples, doc
 
     def __repr__(self) -> str:
         return f"<op {self.name}>"

@@ -6,6 +6,8 @@ call reads all of it anew; arrays that it wrote to are written again.
 
 from __future__ import annotations
 
+import enum
+import numbers
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,10 +17,10 @@ import numpy as np
 
 from ..config import config
 from ..errors import TraceError, user_line
-from .context import current_context
-from .handle import Alias, Handle, constructors, materialised, witnesses
+from .context import CPU, Context, DeviceValue, current_context, on_host, place
+from .handle import Alias, Handle, constructors, materialised, root_of, witnesses
 from .pytree import Structure, flatten
-from .recorder import Recorder, Segment, current, look, observe, run_step
+from .recorder import Recorder, Segment, current, look, observe, run_step, value_of
 from .region import Region
 from .stats import stats
 from .step import INPUT, Step
@@ -26,8 +28,11 @@ from .types import ArrayType, type_of
 
 # the views through which a root is seen: (op, numbers, params) each
 Chain = tuple[Any, ...]
-# where a value comes from: ("argument", position), ("captured", handle), ("draw", number) or ("constant", value), and the views
+# where a value comes from: ("argument", position), ("captured", handle), ("made", number) or ("constant", value), and the views
 Source = tuple[str, Any, Chain]
+
+# results that are no arrays, and mean the same whenever they are returned again
+_LASTING = (type(None), str, bytes, numbers.Number, np.generic, np.dtype, type, enum.Enum, range, slice, type(...))
 
 
 class Session:
@@ -36,11 +41,13 @@ class Session:
     Attributes:
         name: of the region.
         sources: for each input of the segment, where its value came from.
-        redo: how to draw each random array again, and the array that was drawn.
+        redo: how to make an array again that each call makes anew (a random draw, a copy of what is not ours), and the one that was made.
+        foreign: captured arrays of NumPy's own.
+        masks: captured masks of NumPy's own (they decide about shapes), and what they were.
         written: arrays made before the call that were given another value.
     """
 
-    __slots__ = ("_arguments", "_made", "_recorder", "name", "redo", "sources", "written")
+    __slots__ = ("_arguments", "_made", "_recorder", "foreign", "masks", "name", "redo", "sources", "written")
 
     def __init__(self, name: str, recorder: Recorder, arguments: Mapping[int, tuple[int, Handle]]) -> None:
         self.name = name
@@ -48,19 +55,21 @@ class Session:
         # by identity of the handle that the function got
         self._arguments = arguments
         # values made by the function from no array of ours: the same at every call
-        self._made: dict[int, np.ndarray] = {}
+        self._made: dict[int, Any] = {}
         self.sources: list[Source] = []
-        self.redo: list[tuple[Callable[[], Any], np.ndarray]] = []
+        self.redo: list[tuple[Callable[[], Any], Any, ArrayType]] = []
+        self.foreign: list[np.ndarray] = []
+        self.masks: list[tuple[np.ndarray, np.ndarray]] = []
         self.written: list[Handle] = []
 
     def made(self, handle: Handle) -> None:
         """Told of each handle on a value that exists."""
-        if current() is self._recorder and handle.data is not None:
-            self._made[id(handle.data)] = handle.data
+        if current() is self._recorder and handle.memory is not None:
+            self._made[id(handle.memory)] = handle.memory
 
     def is_inside(self, root: Handle) -> bool:
         """Whether an array was made by the function: nobody outside sees what becomes of it."""
-        return root.segment is self._recorder.segment if root.data is None else id(root.data) in self._made
+        return root.segment is self._recorder.segment if root.memory is None else id(root.memory) in self._made
 
     def mutated(self, handle: Handle) -> None:
         """Told by the numpy layer of each in-place write, before it happens."""
@@ -72,11 +81,11 @@ class Session:
         argument = self._arguments.get(id(root))
         if argument is not None:
             return "argument", argument[0]
-        for number, (_, data) in enumerate(self.redo):
-            if root.data is data:
-                return "draw", number
-        if root.data is not None and id(root.data) in self._made:
-            return "constant", root.data
+        for number, (_, memory, _) in enumerate(self.redo):
+            if root.memory is memory:
+                return "made", number
+        if root.memory is not None and id(root.memory) in self._made:
+            return "constant", root.memory
         return "captured", root
 
     def owner(self, root: Handle) -> tuple[str, Any]:
@@ -94,12 +103,23 @@ class Session:
         Raises:
             TraceError: a Python number was drawn, which would be frozen.
         """
-        if not isinstance(result, Handle) or result.data is None:
+        if not isinstance(result, Handle) or result.memory is None:
             raise TraceError(
                 f"[trace] {self.name!r} is traced with pure=True, but a Python number is drawn inside it ({user_line()}); "
                 "draw an array (size=...)"
             )
-        self.redo.append((again, result.data))
+        self.redo.append((again, result.memory, result.type))
+
+    def read(self, source: Any, again: Callable[[], Any], result: Handle) -> None:
+        """Told by the numpy layer: `result` was copied from something of the caller's that may change, and `again()` copies it anew."""
+        assert result.memory is not None
+        self.redo.append((again, result.memory, result.type))
+        if isinstance(source, np.ndarray):
+            self.foreign.append(source)
+
+    def masked(self, mask: np.ndarray) -> None:
+        """Told by the numpy layer: a mask of the caller's chose elements."""
+        self.masks.append((mask, mask.copy()))
 
     def host_call(self, name: str) -> None:
         """Told by the fallback layer that a function is about to run in NumPy.
@@ -115,7 +135,7 @@ class _Recording(Segment):
 
     __slots__ = ()
 
-    def use_data(self, data: np.ndarray, type_: ArrayType, source: Handle | None = None) -> int:
+    def use_data(self, data: Any, type_: ArrayType, source: Handle | None = None) -> int:
         session = self.recorder.session
         assert source is not None and session is not None
         root, chain = _unviewed(source)
@@ -132,7 +152,7 @@ class _Recording(Segment):
         # captured while it is pending: run what it needs, which lies before the call
         session, self.recorder.session = self.recorder.session, None
         try:
-            observe(handle, "trace")
+            value_of(handle, "trace")
         finally:
             self.recorder.session = session
         return self.use(handle)
@@ -147,7 +167,8 @@ class Program:
         fresh: slots and types of the arrays that the function makes and returns (or returns views of).
         results: a source each, with the type, or a value that is no array.
         writes: whose values are replaced, and by which slots.
-        draws: draw random arrays anew.
+        makers: make random draws and copies anew, of these types.
+        masks: captured masks that must still be what they were.
     """
 
     end: Step
@@ -158,7 +179,8 @@ class Program:
     results: list[Any]
     structure: Structure
     writes: list[tuple[Source, int]]
-    draws: list[Callable[[], Any]]
+    makers: list[tuple[Callable[[], Any], ArrayType]]
+    masks: list[tuple[np.ndarray, np.ndarray]]
 
 
 class PureRegion(Region):
@@ -195,6 +217,7 @@ class PureRegion(Region):
         arguments: dict[int, tuple[int, Handle]] = {}
         inner: dict[int, Handle] = {}
         given: list[Any] = []
+        context = _context(leaves)
         for k, leaf in enumerate(leaves):
             if not isinstance(leaf, (Handle, np.ndarray)):
                 given.append(leaf)
@@ -202,8 +225,8 @@ class PureRegion(Region):
             root, chain = _unviewed(leaf) if isinstance(leaf, Handle) else (leaf, ())
             handle = inner.get(id(root))
             if handle is None:
-                data = observe(root, "trace").view() if isinstance(root, Handle) else _native(root).copy(order="K")
-                handle = inner[id(root)] = materialised(data, root.type if isinstance(root, Handle) else type_of(data))
+                data = value_of(root, "trace").view() if isinstance(root, Handle) else _native(root).copy(order="K")
+                handle = inner[id(root)] = materialised(data, root.type if isinstance(root, Handle) else type_of(data, context))
                 arguments[id(handle)] = (k, handle)
             given.append(_view(handle, chain, leaf.type) if chain and isinstance(leaf, Handle) else handle)
         args, kwargs = structure.build(given)
@@ -219,7 +242,7 @@ class PureRegion(Region):
             writes = [((*session.owner(h), ()), segment.use(h)) for h in session.written]
             scalars, end = list(segment.scalars), segment.cursor
             captured = {id(which) for kind, which, _ in (*session.sources, *(w for w, _ in writes)) if kind == "captured"}
-            if writes and any(id(_root(leaf)) in captured for leaf in leaves):
+            if writes and any(id(_root(leaf)) in captured or _shares(leaf, session.foreign) for leaf in leaves):
                 raise TraceError(
                     f"[trace] {self.name!r} is traced with pure=True and writes to arrays, and one of its arguments is captured as well; "
                     "pass it or capture it, not both"
@@ -237,8 +260,8 @@ class PureRegion(Region):
                 leaf[...] = observe(handle, "trace")
         made = [f for _, f in fresh.values()]
         slots = tuple(sorted({slot for slot, _ in made} | {slot for _, slot in writes}))
-        draws = [again for again, _ in session.redo]
-        self.programs[key] = Program(end, session.sources, scalars, slots, made, results, shape, writes, draws)
+        makers = [(again, type_) for again, _, type_ in session.redo]
+        self.programs[key] = Program(end, session.sources, scalars, slots, made, results, shape, writes, makers, session.masks)
         if len(self.programs) > config.max_executors:
             self.programs.popitem(last=False)
         # arguments that are returned are the caller's, not the function's own
@@ -250,6 +273,13 @@ class PureRegion(Region):
 
     @staticmethod
     def _result(output: Any, session: Session, segment: Segment, fresh: dict[int, tuple[int, tuple[int, ArrayType]]]) -> tuple:
+        if type(output) is np.ndarray:
+            return ("static", output.copy(order="K"))
+        if not isinstance(output, (Handle, *_LASTING)):
+            raise TraceError(
+                f"[trace] {session.name!r} is traced with pure=True, but returns a {type(output).__name__}, which a later call could not "
+                "make again; return arrays, numbers, strings, or tuples, lists and dicts of them"
+            )
         if not isinstance(output, Handle):
             return ("static", output)
         root, chain = _unviewed(output)
@@ -271,22 +301,40 @@ class PureRegion(Region):
             return leaf
         return _view(root, chain, type_) if chain else root
 
+    def _made_again(self, program: Program) -> list[Handle]:
+        """Random draws, and copies of captured arrays and lists that are not ours.
+
+        Raises:
+            TraceError: what is captured does not fit the program any more.
+        """
+        made = [again() for again, _ in program.makers]
+        fit = all(m.type.shape == t.shape and m.type.dtype == t.dtype for m, (_, t) in zip(made, program.makers, strict=True))
+        if not fit or not all(np.array_equal(now, then) for now, then in program.masks):
+            raise TraceError(
+                f"[trace] {self.name!r} is traced with pure=True, but a list, mask or array of NumPy's that it captures has another shape, "
+                "dtype or selection now; pass it as an argument, or drop pure=True"
+            )
+        return made
+
     def _replay(self, program: Program, leaves: list[Any]) -> Any:
-        drawn = [again() for again in program.draws]
+        made = self._made_again(program)
         inputs = []
         foreign: list[np.ndarray] = []
+        context = _context(leaves)
         for kind, which, chain in program.sources:
             if kind == "argument":
                 leaf = leaves[which]
                 if isinstance(leaf, Handle):
-                    data = observe(_unviewed(leaf)[0], "trace")
-                else:
+                    data = value_of(_unviewed(leaf)[0], "trace")
+                elif context is CPU:
                     data = _native(leaf)
                     foreign.append(data)
+                else:
+                    data = place(_native(leaf).copy(order="K"), context)
             elif kind == "captured":
-                data = observe(which, "trace")
+                data = value_of(which, "trace")
             else:
-                data = which if kind == "constant" else observe(drawn[which], "trace")
+                data = which if kind == "constant" else value_of(made[which], "trace")
             inputs.append(look(data, chain) if chain else data)
         outcome = run_step(program.end, program.slots, inputs, program.scalars)
         self.counts[f"{outcome.executor}_runs"] += 1
@@ -297,19 +345,22 @@ class PureRegion(Region):
         for data in foreign:
             # what comes back must not be the caller's own memory
             for slot, value in values.items():
-                if np.may_share_memory(value, data):
+                if isinstance(value, DeviceValue):
+                    if value.known() and np.may_share_memory(value.host(), data):
+                        values[slot] = place(value.host().copy(order="K"), value.context)
+                elif np.may_share_memory(value, data):
                     values[slot] = value.copy(order="K")
         for (kind, which, _), slot in program.writes:
             write(_root(leaves[which]) if kind == "argument" else which, values[slot])
         fresh = [materialised(values[slot], type_) for slot, type_ in program.fresh]
-        found = []
+        found: list[Any] = []
         for result in program.results:
             kind = result[0]
             if kind == "fresh":
                 _, which, chain, type_ = result
                 found.append(_view(fresh[which], chain, type_) if chain else fresh[which])
             elif kind == "static":
-                found.append(result[1])
+                found.append(result[1].copy(order="K") if type(result[1]) is np.ndarray else result[1])
             elif kind == "argument":
                 found.append(self._argument(leaves, *result[1:]))
             else:
@@ -318,15 +369,28 @@ class PureRegion(Region):
         return program.structure.build(found)
 
 
+def _context(leaves: list[Any]) -> Context:
+    """Where NumPy's own arrays among the arguments are taken to: to where ours are."""
+    for leaf in leaves:
+        if isinstance(leaf, Handle):
+            return leaf.type.context
+    return current_context()
+
+
 def _root(leaf: Any) -> Any:
     """The array whose memory an argument is."""
     return _unviewed(leaf)[0] if isinstance(leaf, Handle) else leaf
 
 
+def _shares(leaf: Any, foreign: list[np.ndarray]) -> bool:
+    """Whether an argument is memory of NumPy's that is captured too."""
+    return isinstance(leaf, np.ndarray) and any(np.may_share_memory(leaf, f) for f in foreign)
+
+
 def _unviewed(handle: Handle) -> tuple[Handle, Chain]:
     """The root that a handle shows, and through which views."""
     alias = handle.alias
-    return (handle, ()) if alias is None or alias.base is None else (alias.base, alias.chain)
+    return (handle, ()) if alias is None or alias.base is None else (root_of(handle), alias.chain)
 
 
 def _view(root: Handle, chain: Chain, type_: ArrayType) -> Handle:
@@ -335,7 +399,7 @@ def _view(root: Handle, chain: Chain, type_: ArrayType) -> Handle:
         root.alias = Alias(None, (), 0)
     cls = constructors()[0]
     view = cls.__new__(cls)
-    view.segment, view.index, view.type, view.data = None, -1, type_, None
+    view.segment, view.index, view.type, view.memory = None, -1, type_, None
     view.alias = Alias(root, chain, root.alias.version)
     return view
 
@@ -354,19 +418,19 @@ def _overlap(roots: list[Any]) -> bool:
 
 def _take(target: Handle, source: Handle) -> None:
     """Make `target` mean what `source` means now."""
-    target.segment, target.index, target.data = source.segment, source.index, source.data
-    if source.data is None and source.segment is not None:
+    target.segment, target.index, target.memory = source.segment, source.index, source.memory
+    if source.memory is None and source.segment is not None:
         source.segment.arrays.append(target)
     if target.alias is not None:
         target.alias.version += 1
 
 
-def write(target: Any, value: np.ndarray) -> None:
+def write(target: Any, value: Any) -> None:
     """Give an array that a pure function wrote to its new value."""
     if not isinstance(target, Handle):
-        target[...] = value
+        target[...] = on_host(value)
         return
-    target.segment, target.index, target.data = None, -1, value
+    target.segment, target.index, target.memory = None, -1, place(value, target.type.context)
     if target.alias is not None:
         target.alias.version += 1
 

@@ -12,13 +12,14 @@ import warnings
 import weakref
 from collections.abc import Callable, Iterable, Sequence
 from time import perf_counter
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 
 from ..config import config
-from ..errors import ContextError, RecordingWarning, TraceError, call_site, locate, with_op
-from .handle import Alias, Handle, constructors, materialised
+from ..errors import ContextError, RecordingWarning, TraceError, call_site, locate, reentered, with_op
+from .context import DeviceValue, on_host
+from .handle import Alias, Handle, constructors, materialised, root_of
 from .op import Op, Params, set_recorder
 from .stats import FlushRecord, stats
 from .step import INPUT, KIND_DTYPES, KINDS, PROJECT, SCALAR, Root, Step
@@ -33,12 +34,13 @@ WEAK_TYPES: dict[type, ArrayType] = {kind: array_type((), KIND_DTYPES[letter], w
 class Outcome(Protocol):
     """What an executor says about one run (see exec/run.py)."""
 
-    values: dict[int, np.ndarray]
+    values: dict[int, Any]
     errors: dict[int, Exception]
     executor: str
     nodes: int
     host_steps: int
     compiled: bool
+    transfers: tuple[int, int]
 
 
 class TapeHook(Protocol):
@@ -48,16 +50,17 @@ class TapeHook(Protocol):
         """Slots that must be computed at this flush because the pullback will use them."""
         ...
 
-    def flushed(self, segment: Segment, values: dict[int, np.ndarray]) -> None:
+    def flushed(self, segment: Segment, values: dict[int, Any]) -> None:
         """The segment has run."""
         ...
 
 
-Executor = Callable[[Step, tuple[int, ...], Sequence[np.ndarray], Sequence[Any]], Outcome]
+# the end of a path, slots to compute, values of the inputs (host arrays, DeviceValues) and of the numbers, and, where so, that it runs once
+Executor = Callable[..., Outcome]
 Immediate = Callable[[Step, list[Any]], Any]
 
 # a graph, made ready to be run many times: values of its inputs and numbers -> values of its outputs
-Compiled = Callable[[Sequence[np.ndarray], Sequence[Any]], list[Any]]
+Compiled = Callable[[Sequence[Any], Sequence[Any]], list[Any]]
 
 _executor: Executor
 compile_graph: Callable[[Any], Compiled]
@@ -86,7 +89,7 @@ class Segment:
         recorder: the owner.
         cursor: the last step recorded.
         arrays: handles given out for pending steps; reference counts tell at the flush which of them are still held.
-        inputs: the values behind the path's `input` steps: a host array, or a handle that is pending in an earlier segment.
+        inputs: the values behind the path's `input` steps: a host array, a DeviceValue, or a handle that is pending in an earlier segment.
         scalars: the numbers behind the path's `scalar` steps.
         input_slots: slot of each input by the identity of its host array.
         limit: index of the step from which on the segment looks for a place to be cut.
@@ -109,7 +112,7 @@ class Segment:
         self.first_site: Any = None
         # the traced region that it was recorded in, told of each run
         self.owner: Any = recorder.region
-        self.values: dict[int, np.ndarray] = {}
+        self.values: dict[int, Any] = {}
 
     # -- operands ------------------------------------------------------------------------------------------------------------------
     def use(self, handle: Handle) -> int:
@@ -117,7 +120,7 @@ class Segment:
         alias = handle.alias
         if alias is not None and alias.base is not None:
             return self._use_view(handle, alias)
-        data = handle.data
+        data = handle.memory
         if data is not None:
             if handle.segment is self:
                 return handle.index
@@ -128,13 +131,18 @@ class Segment:
             return handle.index
         return self._use_pending(handle)
 
-    def use_data(self, data: np.ndarray, type_: ArrayType, source: Handle | None = None) -> int:
+    def use_data(self, data: Any, type_: ArrayType, source: Handle | None = None) -> int:
         """The slot of a materialised value (of the handle `source`)."""
         slot = self.input_slots.get(id(data))
         if slot is None:
-            slot = self.advance(INPUT, (), (), type_).index
-            self.inputs.append(data)
-            self.input_slots[id(data)] = slot
+            step = self.advance(INPUT, (), (), type_)
+            try:
+                # no call lies between: a signal handler that records something finds both or neither
+                self.inputs.append(data)
+            except RecursionError:
+                self.cursor = cast(Step, step.parent)
+                raise
+            slot = self.input_slots[id(data)] = step.index
             if self.recorder.immediate is not None:
                 self.values[slot] = data
         return slot
@@ -142,38 +150,45 @@ class Segment:
     def _use_pending(self, handle: Handle) -> int:
         """A value that is pending in an earlier (sealed) segment: an input that will be known by the time this one runs."""
         owner = handle.segment
-        assert owner is not None
+        if owner is None:
+            # another thread has run it meanwhile
+            return self.use(handle)
         if self.recorder.immediate is not None:
             # recorded before the mode was switched
-            observe(handle, self.recorder.mode)
+            value_of(handle, self.recorder.mode)
             return self.use(handle)
         if owner.recorder is not self.recorder:
-            # another thread's: run its prefix now, nobody waits for the owner
-            owner.recorder.run_pending(owner, "thread")
-            return self.use(handle)
+            # another thread's: its value now, nobody waits for the owner
+            return self.use_data(value_of(handle, "thread"), handle.type, handle)
         key = (id(owner), handle.index)
         slot = self.input_slots.get(key)  # type: ignore[call-overload]
         if slot is None:
             twin = pending_twin(handle)
-            slot = self.advance(INPUT, (), (), handle.type).index
-            self.inputs.append(twin)
-            self.input_slots[key] = slot  # type: ignore[index]
+            step = self.advance(INPUT, (), (), handle.type)
+            try:
+                self.inputs.append(twin)
+            except RecursionError:
+                self.cursor = cast(Step, step.parent)
+                raise
+            slot = self.input_slots[key] = step.index  # type: ignore[index]
         return slot
 
     def _use_view(self, view: Handle, alias: Alias) -> int:
-        base = alias.base
-        assert base is not None
+        base = root_of(view)
         root = base.alias
         assert root is not None
         if alias.version == root.version and alias.segment is self:
             return alias.slot
         if alias.version != root.version:
-            alias.version, view.data, alias.segment = root.version, None, None
+            alias.version, view.memory, alias.segment = root.version, None, None
         recorder = self.recorder
-        if base.data is not None and not recorder.follows(base):
-            if view.data is None:
-                view.data = look(base.data, alias.chain)
-            slot = self.use_data(view.data, view.type, view)
+        data = None
+        if base.memory is not None and not recorder.follows(base):
+            data = view.memory
+            if data is None:
+                data = view.memory = look(base.memory, alias.chain)
+        if data is not None:
+            slot = self.use_data(data, view.type, view)
         else:
             slot = self.use(base)
             type_ = base.type
@@ -195,7 +210,11 @@ class Segment:
             step = self.advance(SCALAR, (), (kind,), WEAK_TYPES[kind])
         else:
             self.cursor = step
-        self.scalars.append(value)
+        try:
+            self.scalars.append(value)
+        except RecursionError:
+            self.cursor = cast(Step, step.parent)
+            raise
         if self.recorder.immediate is not None:
             self.values[step.index] = value
         return step.index
@@ -220,7 +239,7 @@ class Segment:
         children = cursor.children
         if children is not None:
             step = children.get(key)
-            if step is not None:
+            if step is not None and self.cursor is cursor:
                 if step.index < self.limit and not self.recorder.exact and step.nbytes <= config.max_pending_bytes:
                     cursor.next = step
                 self.cursor = step
@@ -229,10 +248,13 @@ class Segment:
             type_ = infer(op, types, params)
         step = Step(op, operands, params, type_, cursor, site or call_site(), tuple(types))
         range_check(step, types)
+        self.recorder.grown()
+        if self.cursor is not cursor:
+            # a signal handler or a finalizer has recorded something meanwhile
+            return self.advance(op, operands, params, type_, types)
         if children is None:
             children = cursor.children = {}
         children[key] = step
-        self.recorder.grown()
         if step.index < self.limit and not self.recorder.exact and step.nbytes <= config.max_pending_bytes:
             # past a limit no `next`: each op then comes to `record`, which looks for a place to cut
             cursor.next = step
@@ -243,27 +265,36 @@ class Segment:
     def live(self) -> list[Handle]:
         """Handles whose value is pending here and that somebody besides `arrays` holds. Newest first, so that what dead handles keep
         alive dies with them. `arrays` is emptied."""
-        arrays = self.arrays
+        arrays, self.arrays = self.arrays, []
         kept: list[Handle] = []
-        while arrays:
-            handle = arrays.pop()
-            # two references are ours: the local name and the argument
-            if _refcount(handle) > 2 and handle.segment is self and handle.data is None:
-                kept.append(handle)
+        try:
+            while arrays:
+                handle = arrays.pop()
+                # two references are ours: the local name and the argument
+                if _refcount(handle) > 2 and handle.segment is self and handle.memory is None:
+                    kept.append(handle)
+        except BaseException:
+            # Ctrl-C, say
+            self.arrays[:0] = arrays + kept[::-1]
+            raise
         return kept
 
-    def prefix(self) -> tuple[Step, list[Any], list[Any]]:
-        """The last complete step, with the inputs and numbers up to it, as another thread finds them while the owner records."""
+    def prefix(self, last: int | None = None) -> tuple[Step, list[Any], list[Any]]:
+        """The last complete step (or an earlier one), with the inputs and numbers up to it, as another thread finds them while the owner
+        records."""
         end, inputs, scalars = self.cursor, list(self.inputs), list(self.scalars)
         path = end.path()
+        if last is not None:
+            path = path[: last + 1]
+            end = path[-1]
         arrays, numbers = sum(s.op is INPUT for s in path), sum(s.op is SCALAR for s in path)
         while arrays > len(inputs) or numbers > len(scalars):
             # the owner has moved the cursor, but not yet noted the value
-            last = path.pop()
-            arrays -= last.op is INPUT
-            numbers -= last.op is SCALAR
-            assert last.parent is not None
-            end = last.parent
+            ahead = path.pop()
+            arrays -= ahead.op is INPUT
+            numbers -= ahead.op is SCALAR
+            assert ahead.parent is not None
+            end = ahead.parent
         return end, inputs[:arrays], scalars[:numbers]
 
     @property
@@ -373,6 +404,10 @@ class Recorder:
 
     def fresh(self) -> Segment:
         """A new open segment, at the root of the region being run."""
+        segment = self.segment = self._begin()
+        return segment
+
+    def _begin(self) -> Segment:
         self.max_steps = config.max_steps
         if self.trie_steps > config.max_trie_steps:
             self._reset_trie()
@@ -382,7 +417,7 @@ class Recorder:
             root = self.roots.get(self.region.key) or self._region_root(self.region.key)
         else:
             root = self.root
-        segment = self.segment = (_Unrecorded if self.immediate is not None and not self.tapes else Segment)(self, root)
+        segment = (_Unrecorded if self.immediate is not None and not self.tapes else Segment)(self, root)
         if self.immediate is not None:
             segment.limit = -1
         return segment
@@ -463,9 +498,9 @@ class Recorder:
         """A handle on a step of the open segment."""
         array, scalar = constructors()
         handle = _new(scalar if step.scalar else array)
-        handle.segment, handle.index, handle.type, handle.data, handle.alias = segment, step.index, step.type, None, None
+        handle.segment, handle.index, handle.type, handle.memory, handle.alias = segment, step.index, step.type, None, None
         if self.immediate is not None:
-            handle.data = self.compute(segment, step)
+            handle.memory = self.compute(segment, step)
         else:
             segment.arrays.append(handle)
         return handle
@@ -489,7 +524,7 @@ class Recorder:
 
     def _record_now(self, op: Op, operands: tuple[Any, ...], params: Params) -> Any:
         """Immediate modes without a tape: no segment, only the memoised type rule."""
-        types = tuple([o.type if isinstance(o, Handle) else WEAK_TYPES[type(o)] for o in operands])
+        types = tuple([WEAK_TYPES.get(type(o)) or o.type for o in operands])
         key = (op, types, params)
         step = self.now.get(key)
         if step is None:
@@ -500,7 +535,15 @@ class Recorder:
             self.now[key] = step
         if step.low is not None:
             check_numbers(step, operands)
-        value = self._evaluate(step, [observe(o, self.mode) if isinstance(o, Handle) else o for o in operands])
+        values = []
+        for o in operands:
+            if type(o) in WEAK_TYPES:
+                values.append(o)
+            elif o.memory is not None and o.alias is None:
+                values.append(o.memory)
+            else:
+                values.append(value_of(o, self.mode))
+        value = self._evaluate(step, values)
         if op.outputs == 1:
             return materialised(value, step.type)
         return tuple(materialised(v, t) for v, t in zip(value, step.type, strict=True))
@@ -540,7 +583,8 @@ class Recorder:
             segment.inputs, segment.scalars = [], []
         elif run_lock.acquire(blocking=False):
             try:
-                segment.arrays = segment.live()[::-1]
+                live = segment.live()
+                segment.arrays[:0] = live[::-1]
                 if segment.arrays:
                     self.sealed.append(segment)
                 else:
@@ -554,6 +598,10 @@ class Recorder:
 
     def flush(self, cause: str) -> None:
         """Run everything pending on this thread."""
+        if not reentered():
+            self._flush(cause)
+
+    def _flush(self, cause: str, handle: Handle | None = None) -> None:
         # the lock: another thread may be about to run the same segments
         with run_lock:
             while self.sealed:
@@ -563,10 +611,18 @@ class Recorder:
                 # in the immediate modes all is computed; what a tape follows must stay in its segment
                 return
             self.fresh()
-            self._run(segment, cause)
+            self._run(segment, cause, handle)
 
-    def run_pending(self, segment: Segment, cause: str) -> None:
-        """Run one segment (and the sealed ones that it needs); may be called from another thread."""
+    def run_pending(self, segment: Segment, cause: str, handle: Handle) -> np.ndarray | None:
+        """Run the segment in which a value is pending, and the sealed ones before it.
+
+        For an observer that must not close what is being recorded (another thread's, of which a tape or a pure call keeps account; this
+        thread's, in the middle of an operation) the value alone is computed, and returned.
+        """
+        if self is not current():
+            return self._run_for_another(segment, cause, handle)
+        if reentered():
+            return self._peek(segment, cause, handle)
         if self.session is not None:
             raise TraceError(
                 f"[trace] {self.session.name!r} is traced with pure=True, but a value is observed inside it "
@@ -574,83 +630,146 @@ class Recorder:
             )
         with run_lock:
             if self.segment is segment:
-                self.flush(cause)
+                self._flush(cause, handle)
             elif segment in self.sealed:
-                index = self.sealed.index(segment)
-                todo, self.sealed = self.sealed[: index + 1], self.sealed[index + 1 :]
-                for earlier in todo:
-                    self._run(earlier, cause)
+                self._run_sealed(self.sealed.index(segment) + 1, cause, handle)
             else:
                 # it ran before and failed, or its owner added a step after another thread had run it: run what is still pending
-                self._run(segment, cause)
+                self._run(segment, cause, handle)
+        return None
 
-    def _run(self, segment: Segment, cause: str) -> None:
-        """Execute a closed segment for its live handles. On an error what does not depend on it is kept; the rest may be retried."""
+    def _run_sealed(self, count: int, cause: str, handle: Handle | None, own: bool = True) -> None:
+        todo, self.sealed = self.sealed[:count], self.sealed[count:]
+        for earlier in todo:
+            self._run(earlier, cause, handle, own)
+
+    def _run_for_another(self, segment: Segment, cause: str, handle: Handle) -> np.ndarray | None:
+        """Another thread wants a value of ours: it runs what is complete, and this thread goes on in a segment of its own."""
+        with run_lock:
+            following = self._begin() if self.segment is segment else None
+            if self.tapes or self.suspended or self.session is not None or any(r() is not None for r in self.kept):
+                return self._peek(segment, cause, handle)
+            if following is not None and self.segment is segment:
+                # no call lies between: the owner does not begin a tape here
+                self.segment = following
+            if segment is not self.segment:
+                self._run_sealed(self.sealed.index(segment) if segment in self.sealed else len(self.sealed), cause, handle, own=False)
+                self._run(segment, cause, handle, own=False)
+        return None
+
+    def _peek(self, segment: Segment, cause: str, handle: Handle) -> np.ndarray | None:
+        """A pending value, computed from what is complete, while everything stays as it is."""
         started = perf_counter()
-        mine = segment.recorder is current()
-        hooks = self.hooks()
-        needed: set[int] = set()
-        for tape in hooks:
-            needed.update(tape.required(segment))
-        live = segment.live()
-        needed.update([h.index for h in live])
-        counts = stats.counts
-        counts["flushes"] += 1
-        stats.flush_causes[cause] += 1
-        counts["steps"] += segment.cursor.index + 1
-        if not needed:
-            if config.flush_log:
-                self._log(cause, segment, 0, None, perf_counter() - started)
-            if mine:
-                segment.inputs, segment.scalars = [], []
-            return
-        end, inputs, scalars = (segment.cursor, segment.inputs, segment.scalars) if mine else segment.prefix()
+        with run_lock:
+            index, data = handle.index, handle.memory
+            if data is None and handle.segment is segment:
+                # a flush that is under way may have computed it already
+                data = segment.values.get(index)
+                if data is None:
+                    end, inputs, scalars = segment.prefix(index)
+                    inputs = [value_of(value, cause) if isinstance(value, Handle) else value for value in inputs]
+                    outcome = _executor(end, (index,), inputs, scalars, True)
+                    stats.flush_causes[cause] += 1
+                    stats.counts["peeks"] += 1
+                    if config.flush_log:
+                        self._log(cause, segment, 1, outcome, perf_counter() - started)
+                    if outcome.errors:
+                        raise outcome.errors[index]
+                    data = outcome.values[index]
+        return data
+
+    def _run(self, segment: Segment, cause: str, wanted: Handle | None = None, own: bool = True) -> None:
+        """Execute a closed segment for its live handles and the one that is observed. On an error what does not depend on it is kept; the
+        rest may be retried. `own`: this thread recorded it."""
+        started = perf_counter()
+        hooks = self.hooks() if own else []
+        live: list[Handle] = []
+        outcome: Outcome | None = None
         try:
+            needed: set[int] = set()
+            for tape in hooks:
+                needed.update(tape.required(segment))
+            live = segment.live()
+            needed.update([h.index for h in live])
+            if wanted is not None and wanted.segment is segment and wanted.memory is None and wanted.index not in needed:
+                needed.add(wanted.index)
+                live.append(wanted)
+            counts = stats.counts
+            counts["flushes"] += 1
+            stats.flush_causes[cause] += 1
+            counts["steps"] += segment.cursor.index + 1
+            if not needed:
+                if config.flush_log:
+                    self._log(cause, segment, 0, None, perf_counter() - started)
+                if own:
+                    segment.inputs, segment.scalars = [], []
+                return
+            end, inputs, scalars = (segment.cursor, segment.inputs, segment.scalars) if own else segment.prefix()
             # what was pending in an earlier segment is there by now, or is run
-            inputs = [observe(value, cause) if isinstance(value, Handle) else value for value in inputs]
-            if mine:
+            inputs = [value_of(value, cause) if isinstance(value, Handle) else value for value in inputs]
+            if own:
                 # a list of its own: what nobody but this list holds may be written over
                 segment.inputs = inputs
             with run_lock:
                 outcome = _executor(end, tuple(sorted(needed)), inputs, scalars)
+                segment.values = outcome.values
+            if segment.owner is not None:
+                segment.owner.ran(segment, outcome)
+            failed = self._settle(segment, live, outcome, hooks)
         except BaseException:
-            # nothing was computed: the segment stays as it was, so that observing again retries
-            segment.arrays = live[::-1]
-            raise
-        if segment.owner is not None:
-            segment.owner.ran(segment, outcome)
-        results = outcome.values
-        failed: list[Handle] = []
-        for tape in hooks:
-            tape.flushed(segment, results)
-        for handle in live:
-            data = results.get(handle.index)
-            if data is None:
-                failed.append(handle)
+            if outcome is None:
+                # nothing was computed: the segment stays as it was, so that observing again retries
+                segment.arrays[:0] = live[::-1]
             else:
-                handle.data, handle.segment = data, None
-        if not outcome.errors and mine:
+                # interrupted (Ctrl-C): inputs may have been written over, so what was computed is handed out
+                self._settle(segment, live, outcome, hooks)
+            raise
+        if not failed and own:
             # what ran lets go of its inputs (handles that were inputs still name this segment); a prefix run for another thread keeps them
             segment.inputs, segment.scalars = [], []
         if config.flush_log:
             self._log(cause, segment, len(live), outcome, perf_counter() - started)
         if outcome.errors:
-            segment.arrays = failed
-            raise next(iter(outcome.errors.values()))
+            first = next(iter(outcome.errors.values()))
+            raise first if wanted is None else outcome.errors.get(wanted.index, first)
+
+    @staticmethod
+    def _settle(segment: Segment, live: list[Handle], outcome: Outcome, hooks: list[Any]) -> list[Handle]:
+        """Give the handles their values; those that have none stay pending, and are returned. May be called again."""
+        results = outcome.values
+        for tape in hooks:
+            tape.flushed(segment, results)
+        failed: list[Handle] = []
+        pending = live
+        while pending:
+            for handle in pending:
+                if handle.segment is segment and handle.memory is None:
+                    data = results.get(handle.index)
+                    if data is None:
+                        failed.append(handle)
+                    else:
+                        handle.memory, handle.segment = data, None
+            # those that a signal handler, say, was given meanwhile
+            pending, segment.arrays = segment.arrays, []
+        segment.arrays[:0] = failed[::-1]
+        segment.values = {}
+        return failed
 
     @staticmethod
     def _log(cause: str, segment: Segment, live: int, outcome: Outcome | None, seconds: float) -> None:
         if outcome is None:
             ran: tuple[str, int, int, bool] = ("none", 0, 0, False)
+            transfers = (0, 0)
         else:
             ran = (outcome.executor, outcome.nodes, outcome.host_steps, outcome.compiled)
-        stats.log.append(FlushRecord(cause, call_site(), segment.steps, live, *ran, seconds))
+            transfers = outcome.transfers
+        stats.log.append(FlushRecord(cause, call_site(), segment.steps, live, *ran, seconds, transfers))
 
     def follows(self, handle: Handle) -> bool:
         """Whether an active tape may follow this plain handle's value: then reading a part of it is a step, not a peek at memory."""
         if not self.tapes:
             return False
-        data = handle.data
+        data = handle.memory
         if data is None or (self.immediate is not None and handle.segment is self.segment):
             return True
         return any(t.watches(data) for t in self.tapes)
@@ -681,43 +800,72 @@ def check_numbers(step: Step, operands: Iterable[Any]) -> None:
 
 def pending_twin(handle: Handle) -> Handle:
     """A second handle on a pending value, registered so that it counts as live."""
-    segment = handle.segment
-    assert segment is not None and handle.data is None
     cls = type(handle)
     twin: Handle = _new(cls)
-    twin.segment, twin.index, twin.type, twin.data, twin.alias = segment, handle.index, handle.type, None, None
-    segment.arrays.append(twin)
+    twin.segment, twin.index, twin.type, twin.memory, twin.alias = handle.segment, handle.index, handle.type, handle.memory, None
+    # (None: another thread has run it meanwhile)
+    if twin.segment is not None:
+        twin.segment.arrays.append(twin)
     return twin
 
 
-def look(data: np.ndarray, chain: Iterable[tuple[Op, tuple[Any, ...], Params]]) -> np.ndarray:
-    """A view's value from its base's, as a NumPy view."""
+def look(data: Any, chain: Iterable[tuple[Op, tuple[Any, ...], Params]]) -> Any:
+    """A view's value from its base's: a NumPy view, or the block of a device's memory that it shows (None where that is not one)."""
+    if isinstance(data, DeviceValue):
+        return data.block(lambda memory: look(memory, chain))
     for op, scalars, params in chain:
         data = op.numpy(data, *scalars, **op.named(params))
     return data
 
 
-def observe(handle: Handle, cause: str) -> np.ndarray:
-    """The value of a handle, running what it needs. The array must not be written to."""
+def _look_through(view: Handle, alias: Alias, cause: str) -> Any:
+    """What a view shows of its base's newest value; None where the base's memory, on a device, has it in no single block."""
+    base = root_of(view)
+    root = base.alias
+    assert root is not None
+    data = view.memory
+    if data is None or alias.version != root.version:
+        version = root.version
+        data = look(value_of(base, cause), alias.chain)
+        view.memory, alias.version, alias.segment = data, version, None
+    return data
+
+
+def value_of(handle: Handle, cause: str) -> Any:
+    """The value of a handle where it lives (a host array or a DeviceValue), running what it needs. Nobody may write to it."""
     alias = handle.alias
     if alias is not None and alias.base is not None:
-        base = alias.base
-        root = base.alias
-        assert root is not None
-        if handle.data is None or alias.version != root.version:
-            handle.data = look(observe(base, cause), alias.chain)
-            alias.version, alias.segment = root.version, None
-        return handle.data
-    if handle.data is None:
+        data = _look_through(handle, alias, cause)
+        if data is None:
+            # picked out on the device
+            made: Any = root_of(handle)
+            for op, scalars, params in alias.chain:
+                made = record(op, (made, *scalars), params)
+            data = value_of(made, cause)
+        return data
+    data = handle.memory
+    while data is None:
         segment = handle.segment
-        assert segment is not None
-        segment.recorder.run_pending(segment, cause)
-        if handle.data is None:
-            # an earlier segment failed, or another thread's prefix ended before this step
-            segment.recorder.run_pending(segment, cause)
-    data = handle.data
-    assert data is not None
+        if segment is not None:
+            data = segment.recorder.run_pending(segment, cause, handle)
+        if data is None:
+            # (None again: another thread has written to the array meanwhile)
+            data = handle.memory
     return data
+
+
+def observe(handle: Handle, cause: str) -> np.ndarray:
+    """The value of a handle as a host array, running what it needs. The array must not be written to."""
+    alias = handle.alias
+    if alias is not None and alias.base is not None:
+        data = _look_through(handle, alias, cause)
+        if data is None:
+            return look(observe(root_of(handle), cause), alias.chain)
+    else:
+        data = handle.memory
+        if data is None:
+            data = value_of(handle, cause)
+    return data if type(data) is np.ndarray else on_host(data)
 
 
 class _Local(threading.local):
@@ -761,7 +909,7 @@ def unary(op: Op) -> Callable[[Any], Any]:
         handle.segment = segment
         handle.index = step.index
         handle.type = step.type
-        handle.data = None
+        handle.memory = None
         handle.alias = None
         segment.arrays.append(handle)
         return handle
@@ -791,6 +939,7 @@ def binary(op: Op, other: Callable[[Op, Any, Any], Any], reflected: bool = False
             step = segment.cursor.next
             if step is None or step.op is not op or step.a != i or step.b != j:
                 return recorder.record(op, (self, value), ())
+            segment.cursor = step
         elif kind in number_kinds:
             i = self.index if self.segment is segment else segment.use(self)
             number = segment.cursor.next
@@ -804,15 +953,24 @@ def binary(op: Op, other: Callable[[Op, Any, Any], Any], reflected: bool = False
                 return recorder.record(op, (value, self) if reflected else (self, value), ())
             if step.low is not None:
                 check_numbers(step, (value,))
-            segment.scalars.append(value)
+                if segment.cursor.next is not number:
+                    # a signal handler has recorded something meanwhile
+                    return recorder.record(op, (value, self) if reflected else (self, value), ())
+            # before the number is noted: Ctrl-C comes after a call, never within one
+            segment.cursor = step
+            try:
+                segment.scalars.append(value)
+            except RecursionError:
+                assert number.parent is not None
+                segment.cursor = number.parent
+                raise
         else:
             return other(op, value, self) if reflected else other(op, self, value)
-        segment.cursor = step
         handle = _new(scalar if step.scalar else array)
         handle.segment = segment
         handle.index = step.index
         handle.type = step.type
-        handle.data = None
+        handle.memory = None
         handle.alias = None
         segment.arrays.append(handle)
         return handle
@@ -820,7 +978,7 @@ def binary(op: Op, other: Callable[[Op, Any, Any], Any], reflected: bool = False
     return recording
 
 
-def run_step(end: Step, slots: tuple[int, ...], inputs: Sequence[np.ndarray], scalars: Sequence[Any]) -> Outcome:
+def run_step(end: Step, slots: tuple[int, ...], inputs: Sequence[Any], scalars: Sequence[Any]) -> Outcome:
     """Execute a known path at once (pure regions)."""
     with run_lock:
         return _executor(end, slots, inputs, scalars)

@@ -18,11 +18,13 @@ class FlushRecord(NamedTuple):
         site: call site in the user's code; `where` is its `file:line`.
         steps: recorded steps of the segment.
         live: results that somebody could still observe.
-        executor: "mxnet", "reference", "mixed" (MXNet segments and host steps) or "none" (nothing was live).
+        executor: "mxnet", "reference", "mixed" (MXNet segments and host steps), "stepwise" (a first encounter on a device: each step by
+            itself) or "none" (nothing was live).
         nodes: MXNet nodes run.
         host_steps: steps that ran through NumPy.
         compiled: whether executors were bound in this flush.
         seconds: wall time of the flush.
+        transfers: arrays copied to the host and to other devices while it ran (observing a result on a device comes later).
     """
 
     cause: str
@@ -34,6 +36,7 @@ class FlushRecord(NamedTuple):
     host_steps: int
     compiled: bool
     seconds: float
+    transfers: tuple[int, int] = (0, 0)
 
     @property
     def where(self) -> str:

@@ -111,10 +111,10 @@ def contiguous_strides(shape: Sequence[int], itemsize: int) -> Shape:
 
 def is_contiguous(shape: Sequence[int], strides: Sequence[int], itemsize: int) -> bool:
     """NumPy's C-contiguity: axes of length one do not matter, an array of no element is contiguous."""
+    if 0 in shape:
+        return True
     step = itemsize
     for length, stride in zip(reversed(shape), reversed(strides), strict=True):
-        if length == 0:
-            return True
         if length != 1 and stride != step:
             return False
         step *= length

@@ -10,7 +10,25 @@ from typing import Any
 import numpy as np
 
 from ..op import TABLE, Op
-from . import cast, composite, creation, elementwise, index_spec, indexing, linalg, reduction, shape, sorting, special
+from . import (
+    cast,
+    composite,
+    creation,
+    elementwise,
+    index_spec,
+    indexing,
+    layers,
+    linalg,
+    neural,
+    norms,
+    pooling,
+    recurrent,
+    reduction,
+    shape,
+    sorting,
+    special,
+    strided,
+)
 
 __all__ = [
     "ALIASES",
@@ -20,12 +38,18 @@ __all__ = [
     "elementwise",
     "index_spec",
     "indexing",
+    "layers",
     "linalg",
+    "neural",
+    "norms",
     "op",
+    "pooling",
+    "recurrent",
     "reduction",
     "shape",
     "sorting",
     "special",
+    "strided",
 ]
 
 ALIASES: dict[str, str] = {

@@ -160,6 +160,55 @@ def _refuse_basic(parts: tuple[Any, ...], message: str) -> None:
         raise IndexError(message)
 
 
+def compose(first: Spec, at: Any, second: Spec, then: Any) -> tuple[Spec, tuple[int, ...]] | None:
+    """The spec and numbers of `x[first][second]` as one key of `x`; None where there is none.
+
+    Example:
+        >>> compose((("slice", 4, 2), FULL), (1,), (INT, ("slice", 2, 1)), (3, 5))
+        ((('int',), ('slice', 2, 1)), (7, 5))
+    """
+    spec: list[Entry] = []
+    numbers: list[int] = []
+    given, wanted = iter(at), iter(then)
+    entries = iter([e for e in second if e != ELLIPSIS])
+    for outer in first:
+        kind = outer[0]
+        if kind == "ellipsis":
+            continue
+        if kind == "int":
+            spec.append(INT)
+            numbers.append(next(given))
+            continue
+        inner = next(entries)
+        while inner == NEW:
+            spec.append(NEW)
+            inner = next(entries)
+        start = next(given) if kind == "slice" else 0
+        step = outer[2] if kind == "slice" else 1
+        if inner == FULL:
+            spec.append(outer)
+            if kind == "slice":
+                numbers.append(start)
+            continue
+        position = next(wanted)
+        if kind == "new":
+            # the axis of length one goes, or stays; an axis of length zero cannot be made of nothing
+            if inner != INT:
+                if inner[1] == 0:
+                    return None
+                spec.append(NEW)
+        elif inner == INT:
+            spec.append(INT)
+            numbers.append(start + position * step)
+        else:
+            spec.append(("slice", inner[1], step * inner[2]))
+            numbers.append(start + position * step if inner[1] else 0)
+    spec.extend(entries)
+    if ELLIPSIS in second:
+        spec.append(ELLIPSIS)
+    return tuple(spec), tuple(numbers)
+
+
 def classify_advanced(key: Any, ndim: int) -> tuple[Spec, list[Any]]:
     """The structure of a key with arrays, and its index arrays in order: handles, NumPy arrays of integers, Python ints.
 

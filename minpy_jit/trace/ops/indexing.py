@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from ..op import TABLE, ZERO_GRADIENT, Sample, Types, define
+from ..op import NO_GRADIENT, TABLE, ZERO_GRADIENT, Params, Sample, Types, define
 from ..types import ArrayType, Shape, array_type, broadcast_shapes, contiguous_strides, elementwise_strides
 from .families import ALL_MXNET, INT32, INT64, NUMBERS
-from .index_spec import ARRAY, FULL, INT, NEW, Spec, advanced_key, basic_key
+from .index_spec import ARRAY, FULL, INT, NEW, Spec, advanced_key, basic_key, compose
 
 _Strides = tuple[int, ...]
 _BYTE = np.dtype(np.int8)
@@ -108,6 +108,11 @@ def _lower_getitem(low: Any, xs: list[Any], types: Types, result: ArrayType, spe
     return low.node("_copy", [entry]) if entry is xs[0] else entry
 
 
+def _merge_getitems(numbers: Params, params: Params, then: Params, params_then: Params) -> tuple[Params, Params] | None:
+    found = compose(params[0], numbers, params_then[0], then)
+    return None if found is None else (found[1], (found[0],))
+
+
 getitem = define(
     "getitem",
     family="index",
@@ -121,6 +126,7 @@ getitem = define(
     vjp=_getitem_rule,
     view=True,
     put=lambda x, new, *numbers, spec: TABLE["setitem"](x, new, *numbers, spec=spec),
+    merge=_merge_getitems,
     samples=(
         Sample(((4, 3), 1), {"spec": (("slice", 2, 1), FULL)}),
         Sample(((4, 3), 3, 1), {"spec": (("slice", 4, -1), NEW, INT)}),
@@ -348,6 +354,47 @@ setitem = define(
         Sample(((3,), (1,)), {"spec": (FULL,)}),
     ),
     doc="x with x[key] = value, for a key of integers, slices, None and Ellipsis",
+)
+
+
+# -- fields of records --------------------------------------------------------------------------------------------------------------------
+def _infer_field(x: ArrayType, name: Any) -> ArrayType:
+    # never read: where the field lies is the answer
+    blank = np.lib.stride_tricks.as_strided(np.zeros(1, x.dtype), x.shape, x.numpy_strides())
+    shown = blank[name if isinstance(name, str) else list(name)]
+    return array_type(shown.shape, shown.dtype, shown.strides, False, None, x.context)
+
+
+def _numpy_set_field(x: np.ndarray, new: np.ndarray, name: Any) -> np.ndarray:
+    result = np.array(x, copy=True, order="K")
+    result[name if isinstance(name, str) else list(name)] = new
+    return result
+
+
+_RECORDS = np.array([(1, 2.0), (3, 4.0), (5, 6.0)], [("count", np.int32), ("weight", np.float64)])
+field = define(
+    "field",
+    family="index",
+    arity=1,
+    params=("name",),
+    infer=_infer_field,
+    numpy=lambda x, name: x[name if isinstance(name, str) else list(name)],
+    vjp=NO_GRADIENT,
+    view=True,
+    put=lambda x, new, name: TABLE["set_field"](x, new, name=name),
+    samples=(Sample((_RECORDS,), {"name": "weight"}), Sample((_RECORDS,), {"name": ("count",)})),
+    doc="a field of records, or several (a view)",
+)
+set_field = define(
+    "set_field",
+    family="index",
+    arity=2,
+    params=("name",),
+    infer=lambda x, new, name: _copied(x),
+    numpy=_numpy_set_field,
+    vjp=NO_GRADIENT,
+    samples=(Sample((_RECORDS, np.array([7, 8, 9], np.int32)), {"name": "count"}),),
+    doc="records with a field replaced",
 )
 
 

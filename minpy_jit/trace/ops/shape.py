@@ -105,6 +105,7 @@ reshape: Op = define(
     vjp=(lambda g, ans, x, shape: reshape(g, shape=x.shape),),
     view=True,
     put=lambda x, new, shape: reshape(new, shape=x.type.shape),
+    merge=lambda numbers, params, then, params_then: (then, params_then),
     samples=(
         Sample(((2, 3),), {"shape": (3, 2)}),
         Sample(((2, 3),), {"shape": (6,)}),
@@ -166,6 +167,7 @@ transpose: Op = define(
     vjp=(lambda g, ans, x, axes: transpose(g, axes=inverse_permutation(axes)),),
     view=True,
     put=lambda x, new, axes: transpose(new, axes=inverse_permutation(axes)),
+    merge=lambda numbers, params, then, params_then: (then, (tuple([params[0][i] for i in params_then[0]]),)),
     samples=(
         Sample(((2, 3),), {"axes": (1, 0)}),
         Sample(((2, 3, 4),), {"axes": (2, 0, 1)}),

@@ -19,12 +19,16 @@ from . import (  # noqa: E402 - nothing may load before the requirements are kno
     numpy,
     ops,
 )
+from . import primitive as _primitive_module  # noqa: E402
 from . import trace as _trace_package  # noqa: E402
 from ._version import __version__  # noqa: E402
 from .autograd import (  # noqa: E402
+    Primitive,
     check_grads,
     checkpoint,
     custom_vjp,
+    customop,
+    defvjp,
     elementwise_grad,
     grad,
     grad_and_loss,
@@ -39,13 +43,32 @@ from .autograd import (  # noqa: E402
 from .config import config  # noqa: E402
 from .control import clear_caches, explain, flush, flush_log, info, mode, reset_stats, stats, wait, why  # noqa: E402
 from .numpy.convert import default_dtype, set_default_dtype  # noqa: E402
+from .policy import (  # noqa: E402
+    AutoBlacklistPolicy,
+    OnlyMXNetPolicy,
+    OnlyNumPyPolicy,
+    PolicyError,
+    PreferMXNetPolicy,
+    get_global_policy,
+    set_global_policy,
+    wrap_policy,
+)
+from .symbols import Function, export  # noqa: E402
 from .trace.context import Context, cpu, current_context, gpu, num_gpus, set_context  # noqa: E402
 
-# the package is also the decorator
+# both are modules, and decorators as well
 trace: Any = _trace_package
+primitive: Any = _primitive_module
 
 __all__ = [
+    "AutoBlacklistPolicy",
     "Context",
+    "Function",
+    "OnlyMXNetPolicy",
+    "OnlyNumPyPolicy",
+    "PolicyError",
+    "PreferMXNetPolicy",
+    "Primitive",
     "__version__",
     "check_grads",
     "checkpoint",
@@ -54,11 +77,15 @@ __all__ = [
     "cpu",
     "current_context",
     "custom_vjp",
+    "customop",
     "default_dtype",
+    "defvjp",
     "elementwise_grad",
     "explain",
+    "export",
     "flush",
     "flush_log",
+    "get_global_policy",
     "gpu",
     "grad",
     "grad_and_loss",
@@ -72,9 +99,11 @@ __all__ = [
     "num_gpus",
     "numpy",
     "ops",
+    "primitive",
     "reset_stats",
     "set_context",
     "set_default_dtype",
+    "set_global_policy",
     "stats",
     "stop_gradient",
     "trace",
@@ -82,4 +111,5 @@ __all__ = [
     "vjp",
     "wait",
     "why",
+    "wrap_policy",
 ]

@@ -46,10 +46,17 @@ def _integer(default: int, low: int, meaning: str) -> Setting:
     return Setting(default, int, lambda v: type(v) is int and v >= low, f"an integer >= {low}", meaning)
 
 
+def _text(default: str, meaning: str) -> Setting:
+    return Setting(default, str, lambda v: isinstance(v, str), "a string", meaning)
+
+
 SETTINGS: dict[str, Setting] = {
     "mode": _choice("lazy", ("lazy", "eager", "numpy"), "default of minpy_jit.mode(): how an operation is executed"),
     "engine": _choice("auto", ("auto", "naive", "threaded"), "MXNet engine, chosen once when mxnet loads"),
     "threads": _integer(0, 0, "OpenMP threads of MXNet's operators; 0 means one per available core"),
+    "native": _boolean(True, "compile fused loops to native code, where the extension was built"),
+    "cache_dir": _text("", "folder of compiled code; empty: ~/.cache/minpy_jit (or under XDG_CACHE_HOME); off: none"),
+    "max_cache_bytes": _integer(1 << 28, 0, "bytes that compiled code may occupy in that folder"),
     "first_run": _choice("reference", ("reference", "mxnet"), "who runs a segment that is met for the first time"),
     "verify": _boolean(False, "re-type every pass's result and check every step's result against its type"),
     "deterministic": _boolean(False, "same kernels from the first encounter on: bit-for-bit reproducible floats"),

@@ -131,7 +131,7 @@ def info() -> dict[str, Any]:
     import networkx
     import numpy
 
-    from .exec import mx
+    from .exec import mx, regions
     from .exec.run import plan_cache
 
     return {
@@ -145,7 +145,7 @@ def info() -> dict[str, Any]:
         "threads": mx.threads(),
         "cores": len(os.sched_getaffinity(0)),
         "gpus": num_gpus(),
-        "native_kernels": "none in this version: segments run on MXNet's own operators",
+        "native_code": regions.describe(),
         "mode": current().mode,
         "trie_steps": current().trie_steps,
         "plans": len(plan_cache.plans),
@@ -203,6 +203,9 @@ def explain(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> str:
             lines.append("  program of the last plan run:")
             for i, node in enumerate(plan.graph.nodes):
                 lines.append(f"    %{i} = {node!r}" + (f"   # {locate(node.site)}" if node.site else ""))
+            for position in plan.host_positions:
+                host_op = plan.graph.nodes[position].op
+                lines.append(f"  host step %{position} {host_op.name}: {host_op.doc}")
     return "\n".join(lines)
 
 

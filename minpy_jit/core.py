@@ -9,11 +9,22 @@ from typing import Any
 import numpy as np
 
 from .autograd import grad, grad_and_loss
+from .exec.mx import MXNetError as MXNetSymbolError
 from .numpy.convert import as_handle
+from .symbols import Function
 from .trace.handle import Handle
 from .trace.pytree import tree_map
 
-__all__ = ["convert_args", "grad", "grad_and_loss", "minpy_to_numpy", "numpy_to_minpy", "return_numpy"]
+__all__ = [
+    "Function",
+    "MXNetSymbolError",
+    "convert_args",
+    "grad",
+    "grad_and_loss",
+    "minpy_to_numpy",
+    "numpy_to_minpy",
+    "return_numpy",
+]
 
 
 def numpy_to_minpy(value: Any) -> Any:

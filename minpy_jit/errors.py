@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from os.path import dirname, sep
 from types import CodeType, FrameType
 
@@ -87,6 +88,12 @@ def locate(site: tuple[CodeType, int] | None) -> str:
     return f"{code.co_filename}:{line}"
 
 
+def warn_at(site: tuple[CodeType, int] | None, text: str, category: type[Warning]) -> None:
+    """A warning that stands at a call site, whoever is calling just now."""
+    file, _, line = locate(site).rpartition(":")
+    warnings.warn_explicit(text, category, file or "<unknown>", int(line) if line.isdigit() else 0)
+
+
 def user_line() -> str:
     """`file:line` of the innermost frame outside this package."""
     return locate(call_site())
@@ -108,8 +115,16 @@ class RecordingWarning(UserWarning):
     """A place in the program keeps producing new programs, so that nothing can be replayed."""
 
 
+class TransferError(RuntimeError):
+    """A value could not be copied to or from a device, or the work that makes it failed there."""
+
+
 class TraceError(RuntimeError):
     """A promise given to `@trace(pure=True)` was broken."""
+
+
+class ExportError(ValueError):
+    """A function cannot be written as an MXNet symbol."""
 
 
 class ContextError(ValueError):
@@ -117,17 +132,41 @@ class ContextError(ValueError):
 
 
 def with_op(error: Exception, op: str) -> Exception:
-    """The same kind of error with `[op]` before its message (NumPy's private TypeErrors become TypeError)."""
+    """The same kind of error with `[op]` before its message; what the user's own code raised (a callback's, say) stays as it is."""
     text = str(error)
-    if text.startswith("["):
+    if text.startswith("[") or _is_users(error):
         return error
-    kind = type(error)
-    if kind.__name__ == "LinAlgError":
-        return kind(f"[{op}] {text}")
-    plain = (ValueError, TypeError, IndexError, OverflowError, ZeroDivisionError, FloatingPointError)
-    if kind not in plain:
-        kind = next((p for p in plain if isinstance(error, p)), RuntimeError)
-        axis = type(error).__name__ == "AxisError"
-        if axis:
-            return error
-    return kind(f"[{op}] {text}")
+    return retold(error, f"[{op}] {text}")
+
+
+def retold(error: Exception, text: str) -> Exception:
+    """The same kind of error with another message. NumPy's private kinds become the public ones that they are made from."""
+    axis = getattr(error, "axis", None)
+    if axis is not None:
+        # AxisError puts its text together anew: what stands before "axis 2 is out of bounds ..." is told apart
+        made = type(error)(axis, error.ndim)  # type: ignore[attr-defined]
+        if text.endswith(str(made)):
+            return type(error)(axis, error.ndim, text.removesuffix(str(made)).rstrip(": "))  # type: ignore[attr-defined]
+    for kind in type(error).__mro__:
+        if kind.__name__.startswith("_") or "._" in kind.__module__:
+            continue
+        try:
+            made = kind(text)
+        except TypeError:
+            # made of more than a message (UnicodeDecodeError)
+            continue
+        if str(made) == text or made.args == (text,):
+            break
+    return made
+
+
+def _is_users(error: Exception) -> bool:
+    """Whether the code that raised an error is neither ours nor a library's."""
+    trace = error.__traceback__
+    if trace is None:
+        return False
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    frame = trace.tb_frame
+    package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+    return not is_ours(frame.f_code.co_filename) and package not in ("numpy", "autograd") and package not in sys.stdlib_module_names

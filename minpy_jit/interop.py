@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from types import ModuleType
 
 
@@ -15,5 +14,6 @@ def mxnet() -> ModuleType:
     """
     from .exec import mx
 
-    mx.lib()
-    return sys.modules["mxnet"]
+    found: ModuleType = mx.package()
+    mx.keep_threads()
+    return found

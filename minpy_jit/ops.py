@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .numpy.convert import as_handle
+from .numpy.convert import as_handle, follows
 from .trace.ops import layers, op
 
 __all__ = [
@@ -70,6 +70,7 @@ def softmax(x: Any, axis: int = -1) -> Array:
     return op("softmax")(x, axis=layers.normalise_axis(axis, x.type.ndim))
 
 
+@follows
 def fully_connected(x: Any, w: Any, b: Any = None, *, flatten: bool = True) -> Array:
     """x @ w.T + b over all axes of x but the first, or, without `flatten`, over its last axis (MXNet's `FullyConnected`).
 
@@ -88,6 +89,7 @@ def fully_connected(x: Any, w: Any, b: Any = None, *, flatten: bool = True) -> A
     return layers.dense(as_handle(x), as_handle(w), _optional(b), flatten)
 
 
+@follows
 def convolution(x: Any, w: Any, b: Any = None, *, stride: PerAxis = 1, pad: PerAxis = 0, dilate: PerAxis = 1, groups: int = 1) -> Array:
     """The products of each filter with the windows of x, summed, plus the filter's bias (MXNet's `Convolution`).
 
@@ -113,6 +115,7 @@ def convolution(x: Any, w: Any, b: Any = None, *, stride: PerAxis = 1, pad: PerA
     return layers.convolve(as_handle(x), as_handle(w), _optional(b), stride, pad, dilate, groups)
 
 
+@follows
 def deconvolution(
     x: Any,
     w: Any,
@@ -181,6 +184,7 @@ def pooling(
     return layers.pool(as_handle(x), mode, kernel, stride, pad, full, count_pad)
 
 
+@follows
 def batch_norm(
     x: Any,
     gamma: Any,
@@ -214,6 +218,7 @@ def batch_norm(
     return layers.batch_normalise(x, gamma, beta, running_mean, running_var, training, momentum, eps, axis)
 
 
+@follows
 def layer_norm(x: Any, gamma: Any, beta: Any, *, axis: int = -1, eps: float = 1e-5) -> Array:
     """x normalised over one axis, times gamma, plus beta (MXNet's `LayerNorm`; Ba, Kiros and Hinton, 2016).
 
@@ -232,6 +237,7 @@ def layer_norm(x: Any, gamma: Any, beta: Any, *, axis: int = -1, eps: float = 1e
     return layers.layer_normalise(as_handle(x), as_handle(gamma), as_handle(beta), axis, eps)
 
 
+@follows
 def rnn(mode: str, x: Any, parameters: Any, *states: Any, num_layers: int = 1, bidirectional: bool = False) -> tuple[Array, ...]:
     """A recurrent network over whole sequences, in one operator (MXNet's `RNN`). It has first derivatives only.
 

@@ -9,6 +9,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ["OMP_NUM_THREADS"] = "1"
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
+# compiled code of other runs stays out of the tests
+os.environ.setdefault("MINPY_JIT_CACHE_DIR", "off")
+
 import numpy
 import pytest
 from hypothesis import settings

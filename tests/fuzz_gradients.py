@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy
-from fuzz_driver import Pick
+from fuzz_writer import Pick
 
 import minpy_jit
 import minpy_jit.numpy

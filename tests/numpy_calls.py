@@ -6,6 +6,7 @@ name of the function.
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import Any
 
@@ -18,6 +19,13 @@ SWEPT = ("x", "y", "w", "v")
 
 def operands() -> dict[str, Any]:
     """Fresh operands, as NumPy has them."""
+    made = {k: v.copy() for k, v in _operands().items()}
+    made["t"] = made["x"].T
+    return made
+
+
+@functools.cache
+def _operands() -> dict[str, Any]:
     rng = numpy.random.RandomState(3)
     x, y = rng.standard_normal((3, 4)), rng.standard_normal((3, 4))
     n = x.copy()
@@ -577,6 +585,13 @@ BATTERIES: list[tuple[list[str], str]] = [
 
 # -- everything else ---------------------------------------------------------------------------------------------------------------------
 CALLS = """
+isinstance(np.add, np.ufunc), isinstance(1.0, np.ufunc)
+isinstance(x.flat, np.flatiter), isinstance(x, np.flatiter)
+np.ndarray[int, np.dtype[np.float64]].__args__
+callable(np.test)
+np.seterr(divide="warn")["divide"]
+np.seterr(all="raise", under="ignore"); np.geterr()
+np.seterr(over="nonsense")
 np.abs is np.absolute
 np.add.nin, np.add.nout, np.add.nargs, np.add.ntypes, np.add.types, np.add.identity, np.add.signature
 np.matmul.signature, np.divmod.nout, np.subtract.identity, np.add.__name__, np.sin.__doc__[:20]
@@ -3000,7 +3015,56 @@ DIFFERENCES = {
     "x.newbyteorder().dtype": "arrays of ours hold numbers in the machine's byte order",
     "x.sum().dot(2)": "scalars share the methods of arrays",
     "decimal.Decimal(v[0])": "C code that looks at the type alone sees no float; write Decimal(float(s))",
-    "x[:, k] = x": "NumPy reads elements that it has just written; ours reads those from before the assignment",
+}
+
+# lines that differ only with other operands than the usual ones: variant -> line -> reason
+_SHOWN = "the operands are views here, which NumPy's are not"
+VARIANT_DIFFERENCES: dict[str, dict[str, str]] = {
+    "views": {
+        "x.T.base is x": _SHOWN,
+        "x.base is None": _SHOWN,
+        "x[1:].base is x": _SHOWN,
+        "x.flags.c_contiguous, t.flags.f_contiguous, x.flags.owndata, x[1:].flags.owndata, x.flags.writeable, x.flags.aligned": _SHOWN,
+        'x.flags["C"], x.flags.num, x.flags.forc, x.flags.fnc, t.flags.carray, t.flags.farray, x.flags.behaved': _SHOWN,
+        "repr(x.flags)": _SHOWN,
+        "v.resize((2, 2), refcheck=False)": _SHOWN,
+        "v.resize(6, refcheck=False)": _SHOWN,
+    },
+    "every other NumPy's": {
+        "np.asarray(x) is x": "an array of NumPy's becomes one of ours",
+        'np.datetime64("2020-01-05") - D': "an operator between NumPy's own scalar and array is NumPy's own",
+    },
+    "Fortran order": {
+        'np.einsum("...j,j", w, v)': "results of `einsum` lie in C order",
+        'x == "a"': "nothing is compared: the result lies in C order",
+        "x != None": "as above",
+        "x.__array__(np.float32)": "the array's own order is kept, as `numpy.asarray(x, numpy.float32)` has to keep it",
+    },
+}
+# parameters that are not as NumPy's `inspect.signature` says
+SIGNATURES = {
+    **dict.fromkeys(
+        ("asfarray", "eye", "fromfunction", "tri"), "the default dtype is that of `config.default_dtype` (NumPy's own is float64)"
+    ),
+    **dict.fromkeys(("alltrue", "cumproduct", "product", "sometrue"), "NumPy says `(*args, **kwargs)`; ours names them"),
+}
+# attributes that ours does not have
+REFUSED = {
+    "ndarray": {
+        "__array_finalize__": "a hook of subclasses of `numpy.ndarray`",
+        "__array_prepare__": "a hook of subclasses of `numpy.ndarray`",
+        "__array_struct__": "`__array_interface__` and the buffer protocol say the same",
+        "__setstate__": "arrays are pickled through `__reduce__`",
+    },
+    "scalars": {
+        "__array_struct__": "as for arrays",
+        "__setstate__": "as for arrays",
+        "__getnewargs__": "as for arrays",
+        "__class_getitem__": "belongs to the classes, which are NumPy's own: `np.float64`",
+        "__getformat__": "belongs to the classes",
+        "__setformat__": "belongs to the classes",
+        "fromhex": "belongs to the classes",
+    },
 }
 
 
@@ -3023,6 +3087,8 @@ def names_used(lines: list[str]) -> set[str]:
     """Dotted names that lines look up, with methods as `.name`."""
     found: set[str] = set()
     for line in lines:
-        found.update(re.findall(r"\bnp((?:\.\w+)+)", line))
+        for chain in re.findall(r"\bnp((?:\.\w+)+)", line):
+            parts = chain.split(".")
+            found.update(".".join(parts[:n]) for n in range(2, len(parts) + 1))
         found.update(re.findall(r"(\.\w+)", line))
     return found

@@ -7,7 +7,7 @@ import pytest
 
 import minpy_jit
 import minpy_jit.numpy as np
-from minpy_jit import check_grads, checkpoint, custom_vjp, grad, hessian, hvp, jacobian, jvp, stop_gradient, value_and_grad, vjp
+from minpy_jit import check_grads, checkpoint, config, custom_vjp, grad, hessian, hvp, jacobian, jvp, stop_gradient, value_and_grad, vjp
 from minpy_jit.errors import NoGradientError
 
 RNG = numpy.random.default_rng(0)
@@ -307,3 +307,25 @@ def test_a_training_step_is_one_flush_one_executor_run(traced: bool) -> None:
             assert after["recorded"] == before["recorded"]
     assert losses[-1] < losses[0]
     assert minpy_jit.flush_log()[-1].executor == "mxnet"
+
+
+@pytest.mark.parametrize("max_steps", [10, 24, 45])
+@pytest.mark.parametrize("turns", [3, 12])
+def test_a_pullback_may_be_cut_while_it_adds(max_steps: int, turns: int) -> None:
+    values = {name: np.array(RNG.standard_normal(shape)) for name, shape in (("u", (2, 4)), ("v", (2, 4)), ("b", (4,)))}
+
+    def f(p):  # type: ignore[no-untyped-def]
+        first = second = np.ones((3, 2)) * 0.1
+        for _ in range(turns):
+            gates = first @ p["u"] + second @ p["v"] + p["b"]
+            first = np.tanh(gates[:, :2] * second)
+            gates = second @ p["u"] + first @ p["v"] + p["b"]
+            second = np.sin(gates[:, 2:] + first)
+        return np.sum(second)
+
+    expected = grad(f)(values)
+    with config.override(max_steps=max_steps):
+        for _ in range(2):
+            found = grad(f)(values)
+            for name, g in expected.items():
+                numpy.testing.assert_allclose(found[name].asnumpy(), g.asnumpy(), rtol=1e-9)

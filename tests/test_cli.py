@@ -308,6 +308,17 @@ def test_compare_finds_examples_the_same(capsys: pytest.CaptureFixture[str]) -> 
     assert [next(m for m in compare.MODES if m in row) for row in rows] == [*compare.MODES] * 2
 
 
+def test_compare_prints_markdown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(tmp_path, one="print(1)", two="import numpy as np\nprint(type(np.ones(1)).__module__)")
+    paths = [str(tmp_path / name) for name in ("one.py", "two.py")]
+    assert main(["compare", *paths, "--modes", "numpy,lazy", "--repeat", "2", "--markdown"]) == 1
+    head, rule, *rows = capsys.readouterr().out.splitlines()
+    assert head == "| script | numpy, first call | numpy | lazy, first call | lazy | lazy / numpy | output |"
+    assert rule.count("|") == head.count("|") == rows[0].count("|") == rows[1].count("|")
+    assert rows[0].startswith("| `one` | ") and rows[0].endswith(" | same |")
+    assert rows[1].startswith("| `two` | ") and rows[1].endswith(" | lazy differ |")
+
+
 def test_compare_says_which_of_several_scripts_differs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(tmp_path, right="print(1)", wrong="import numpy as np\nprint(np.__name__)")
     paths = [str(tmp_path / f"{name}.py") for name in ("right", "wrong")]

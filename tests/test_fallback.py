@@ -20,6 +20,8 @@ from minpy_jit.trace.stats import stats
 
 @pytest.fixture(autouse=True)
 def clean() -> Iterator[None]:
+    # what other tests have left pending
+    recorder.current().flush("flush")
     stats.reset()
     yield
     stats.reset()

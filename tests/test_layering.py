@@ -1,4 +1,4 @@
-"""Imports run one way: trace <- optimize <- exec <- numpy <- autograd <- nn; only exec/mx.py imports mxnet. Function-local ones count."""
+"""Imports run one way: trace <- optimize <- exec <- numpy <- autograd <- symbols <- nn; only exec/mx.py imports mxnet. Local ones count."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 import minpy_jit
 
 PACKAGE = Path(minpy_jit.__file__).parent
-LAYERS = ("trace", "optimize", "exec", "numpy", "autograd", "nn")
+LAYERS = ("trace", "optimize", "exec", "numpy", "autograd", "symbols", "nn")
 # importable by all, import none of ours
 FREE = ("config", "errors", "_version", "_requirements")
 

@@ -49,6 +49,14 @@ def test_a_flush_loses_no_gradient_in_the_immediate_modes(mode: str) -> None:
     assert minpy_jit.grad(f)(np.array([1.0, 2.0])).tolist() == [4.0, 32.0]
 
 
+def test_a_gradient_through_a_scalar_that_is_broadcast(mode: str) -> None:
+    # computed at once, the scalar was followed by a tape no more when it became an array
+    x = np.array([1.0, 4.0, 9.0])
+    found = minpy_jit.grad(lambda x: np.sum(np.broadcast_to(np.sum(x * x), (2,))))(x)
+    assert found.tolist() == [4.0, 16.0, 36.0]
+    assert minpy_jit.grad(lambda x: np.sum(np.atleast_1d(np.max(x)) * 3))(x).tolist() == [0.0, 0.0, 3.0]
+
+
 def test_second_derivatives_through_several_flushes(mode: str) -> None:
     # an input of a flushed segment that the inner pullback needs was no longer known to the outer tape
     x = 0.7
@@ -193,3 +201,174 @@ def test_six_axes_that_broadcast(mode: str) -> None:
 )
 def test_the_memory_order_of_copies(body: Callable[[Any], Any]) -> None:
     assert body(np).strides == body(numpy).strides
+
+
+# -- shapes of masks and outputs -----------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("name", ["sum", "prod", "max", "min", "any", "all", "mean", "std"])
+@pytest.mark.parametrize(("shape", "mask"), [((1,), (4,)), ((3, 1), (1, 3)), ((), (1,)), ((2, 3), (1, 2, 3)), ((1,), (0,))])
+def test_where_never_widens_what_is_reduced(name: str, shape: tuple[int, ...], mask: tuple[int, ...]) -> None:
+    given: Any = {"initial": 0} if name in ("max", "min") else {}
+    for space in (numpy, np):
+        with pytest.raises(ValueError, match=r"broadcast|more dimensions"):
+            getattr(space, name)(space.ones(shape), where=space.ones(mask, bool), **given)
+
+
+def test_an_extremum_of_nothing_with_an_initial_value_and_a_mask(mode: str) -> None:
+    agree(lambda np: np.max(np.ones((2, 0)), initial=3, where=np.ones((2, 0), bool)))
+
+
+@pytest.mark.parametrize("join", [lambda np, x, out: np.concatenate((x, x), out=out), lambda np, x, out: np.stack([x, x], out=out)])
+@pytest.mark.parametrize("shape", [(1, 2, 3), (3, 1), (5,), ()])
+def test_joined_arrays_are_not_broadcast_to_their_output(join: Callable[..., Any], shape: tuple[int, ...]) -> None:
+    for space in (numpy, np):
+        with pytest.raises(ValueError, match="Output array"):
+            join(space, space.ones(1), space.zeros(shape, bool))
+
+
+def test_a_scalar_is_no_output_to_join_into() -> None:
+    with pytest.raises(TypeError):
+        np.concatenate((np.ones(2).sum(), np.ones(2).sum()), out=np.ones(2).sum())
+
+
+def test_a_mask_without_elements_chooses_nothing_of_any_axis(mode: str) -> None:
+    def body(np: Any) -> Any:
+        x = np.arange(6.0).reshape(2, 3)
+        x[np.zeros(0, bool)] = 9
+        x[np.zeros((2, 0), bool)] += 9
+        return np.concatenate([x, x[np.zeros(0) > 0]])
+
+    agree(body)
+    with pytest.raises(IndexError, match="dimension is 3 but corresponding boolean dimension is 5"):
+        np.ones((2, 3))[np.zeros((0, 5), bool)]
+
+
+def test_a_mask_that_does_not_fit_what_is_copied_to() -> None:
+    for space in (numpy, np):
+        with pytest.raises(ValueError, match="could not broadcast where mask"):
+            space.copyto(space.zeros(1), space.ones(1), where=space.ones(4, bool))
+
+
+@pytest.mark.parametrize("name", ["max", "min"])
+@pytest.mark.parametrize(("kind", "into"), [("int8", "uint8"), ("float64", "uint16"), ("int8", "int64"), ("float32", "float64")])
+def test_an_extremum_is_looked_for_in_what_the_output_holds(name: str, kind: str, into: str, mode: str) -> None:
+    def body(np: Any) -> Any:
+        out = np.zeros(2, into)
+        getattr(np, name)(np.array([[-1, 4], [4, -3], [-2, 2]], kind), axis=0, out=out)
+        return out
+
+    agree(body)
+
+
+def test_values_are_put_into_an_array_without_axes(mode: str) -> None:
+    def body(np: Any) -> Any:
+        x, y = np.array(-4), np.array(2.0)
+        x.put([0, 0], [5, 6])
+        np.place(y, y > 0, [1, 2])
+        return np.array([x, y])
+
+    agree(body)
+
+
+@pytest.mark.parametrize("number", [0, 3, True])
+def test_python_integers_are_copied_to_unsigned_ones(number: int, mode: str) -> None:
+    def body(np: Any) -> Any:
+        x = np.ones(2, "uint8")
+        np.copyto(x, number)
+        return x
+
+    agree(body)
+    for space in (numpy, np):
+        with pytest.raises(TypeError, match="Cannot cast scalar"):
+            space.copyto(space.ones(2, "uint8"), -1)
+
+
+# -- views ---------------------------------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    "key", [lambda i: (..., i), lambda i: (slice(None), i), lambda i: (i - 1, None), lambda i: (i - 2, slice(1, None))]
+)
+def test_a_lazy_integer_beside_slices_shows_a_view(key: Callable[[Any], Any], mode: str) -> None:
+    def body(np: Any) -> Any:
+        x = np.arange(6.0).reshape(2, 3)
+        shown = x[key(np.argmax(x[0]))]
+        shown += 10
+        return x
+
+    agree(body)
+
+
+@pytest.mark.parametrize("dtype", ["int64", "uint8", "float64"])
+def test_rounding_whole_numbers_gives_the_array_itself(dtype: str, mode: str) -> None:
+    def body(np: Any) -> Any:
+        x = np.array([25, 35], dtype)
+        np.round(x, 1)[0] = 7
+        x.round()[1] = 8
+        assert not isinstance(np.round(np.array(3), 1), numpy.ndarray) or np.round(np.array(3), 1).shape == ()
+        return np.concatenate([x, np.round(x, -1)])
+
+    agree(body)
+
+
+def test_a_gradient_lies_in_memory_as_its_argument_does(mode: str) -> None:
+    def f(p: Any) -> Any:
+        bool(np.any(p > 0))
+        return np.sum(p) * 2
+
+    for x in (np.ones((2, 3)), np.ones((2, 3)).T):
+        found = minpy_jit.grad(f)(x)
+        assert found.strides == x.strides
+        found[0, 0] = 5
+        assert found.tolist() == [[5.0] + [2.0] * (x.shape[1] - 1), *[[2.0] * x.shape[1]] * (x.shape[0] - 1)]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        lambda np: np.broadcast_to(np.ones((3, 3), bool), (2, 3, 3)).astype(float),
+        lambda np: np.nan_to_num(np.broadcast_to(np.ones((3, 3)), (2, 3, 3))),
+        lambda np: np.array(np.ones((2, 3, 4), "int32").transpose(1, 0, 2)[::2], dtype=float),
+    ],
+)
+def test_the_memory_order_of_copies_in_another_dtype(body: Callable[[Any], Any]) -> None:
+    assert body(np).strides == body(numpy).strides
+
+
+# -- recording -----------------------------------------------------------------------------------------------------------------------------
+def test_a_refused_number_does_not_fail_what_follows() -> None:
+    x, small = np.array([-3, 0, 4]), np.array([2], "uint8")
+
+    def body(k: int) -> list[Any]:
+        try:
+            product = small * k
+        except OverflowError:
+            product = x
+        positive = bool(x[2] > 0)
+        return [product.tolist(), positive]
+
+    for _ in range(3):
+        # bound for a number that fits
+        assert body(2) == [[4], True]
+    for _ in range(3):
+        assert body(-1) == [[-3, 0, 4], True]
+    assert body(3) == [[6], True]
+
+
+# -- outputs -------------------------------------------------------------------------------------------------------------------------------
+def test_of_two_faults_the_read_only_output_is_named(mode: str) -> None:
+    for space in (numpy, np):
+        shown = space.diagonal(space.zeros((2, 2), int))
+        for write in (
+            lambda np, shown: np.add(shown, 0.5, out=shown),
+            lambda np, shown: np.add(shown, 0.5, out=shown, where=shown > 0),
+            lambda np, shown: np.copyto(shown, np.array([0.5, 1.5])),
+            lambda np, shown: shown.__iadd__(0.5),
+        ):
+            with pytest.raises(ValueError, match="read-only"):
+                write(space, shown)
+
+
+def test_an_array_of_arrays_lies_in_c_order(mode: str) -> None:
+    def strides(np: Any) -> list[Any]:
+        x, y = np.ones((2, 3)).T, np.broadcast_to(np.ones((3, 1)), (2, 3, 1))
+        return [np.array([x, x]).strides, np.array([y, y]).strides, np.array([[x], [x]], "float32").strides, np.stack([x, x]).strides]
+
+    assert strides(np) == strides(numpy)

@@ -13,6 +13,7 @@ import pytest
 import minpy_jit
 import minpy_jit.numpy as np
 from minpy_jit import config
+from minpy_jit.cli import main
 from minpy_jit.cli.compare import Result, difference
 from minpy_jit.cli.run import Program
 
@@ -63,6 +64,13 @@ def test_a_script_prints_what_it_prints_in_numpy(name: str, capsys: pytest.Captu
     assert len(expected.outputs[0]) > 100
     for result in printed.values():
         assert difference(expected, result, 1e-5, 1e-8) is None
+
+
+@pytest.mark.slow
+def test_the_command_finds_all_scripts_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    # in processes of their own, at full size
+    assert main(["compare", *[str(FOLDER / f"{name}.py") for name in SIZES], "--repeat", "3", "--markdown"]) == 0
+    assert capsys.readouterr().out.count("| same |") == len(SIZES)
 
 
 def test_results_that_are_kept_do_not_make_every_run_bind_anew() -> None:

@@ -6,13 +6,17 @@ from . import custom
 from .api import elementwise_grad, grad, grad_and_loss, hessian, hvp, jacobian, jvp, stop_gradient, value_and_grad, vjp
 from .check import check_grads
 from .custom import checkpoint, custom_vjp
+from .primitive import Primitive, customop, defvjp, primitive
 
 custom.register()
 
 __all__ = [
+    "Primitive",
     "check_grads",
     "checkpoint",
     "custom_vjp",
+    "customop",
+    "defvjp",
     "elementwise_grad",
     "grad",
     "grad_and_loss",
@@ -20,6 +24,7 @@ __all__ = [
     "hvp",
     "jacobian",
     "jvp",
+    "primitive",
     "stop_gradient",
     "value_and_grad",
     "vjp",

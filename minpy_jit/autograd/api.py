@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..numpy.array import Array
-from ..numpy.convert import NUMBERS, array_of, default_dtype, host, operand
+from ..numpy.convert import NUMBERS, as_handle, beside, default_dtype, host, operand
 from ..trace.handle import Handle
 from ..trace.op import TABLE
 from ..trace.pytree import Structure, flatten, tree_map
@@ -78,10 +78,12 @@ class _Forward:
             }
             keep_open = not keep
         finally:
-            recorder.tapes.remove(self.tape)
+            try:
+                # until the pullback has been called, a flush concerns it; noted first, so that another thread finds it in either list
+                recorder.kept.append(weakref.ref(self.tape))
+            finally:
+                recorder.tapes.remove(self.tape)
             self.tape.close()
-            # until the pullback has been called, a flush concerns it
-            recorder.kept.append(weakref.ref(self.tape))
             if not keep_open:
                 self._unrecord(recorder)
 
@@ -221,8 +223,7 @@ def conform(value: Any, like: Handle, name: str) -> Handle:
     Raises:
         ValueError: another shape.
     """
-    given = operand(value)
-    handle = given if isinstance(given, Handle) else array_of(given)
+    handle = beside(like, as_handle, value)
     if handle.type.shape != like.type.shape:
         raise ValueError(f"[{name}] the value has shape {like.type.shape}, its cotangent {handle.type.shape}")
     return handle if handle.type.dtype == like.type.dtype else TABLE["astype"](handle, dtype=like.type.dtype)
@@ -242,7 +243,10 @@ def jvp(f: Callable[..., Any], args: Sequence[Any], tangents: Sequence[Any]) -> 
         pulled = vjp(f, *args)[1](shape.build(cotangents))
         total: Any = 0.0
         for g, d in zip(flatten(pulled)[0], directions, strict=True):
-            total = TABLE["add"](total, TABLE["sum"](TABLE["multiply"](g, conform(d, g, "jvp")), axis=None, keepdims=False, dtype=None))
+            part = TABLE["sum"](TABLE["multiply"](g, conform(d, g, "jvp")), axis=None, keepdims=False, dtype=None)
+            if isinstance(total, Handle) and total.type.context is not part.type.context:
+                part = TABLE["to_context"](part, context=total.type.context)
+            total = TABLE["add"](total, part)
         return total
 
     derivative = _Forward("jvp", linear, tuple(range(len(dummies))), tuple(dummies), {})

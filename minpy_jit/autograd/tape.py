@@ -8,10 +8,12 @@ of their own.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..errors import NoGradientError
 from ..trace import recorder as recorder_module
 from ..trace.context import DeviceValue
 from ..trace.graph import Graph, Node
@@ -230,7 +232,9 @@ class Tape:
                     continue
                 types = step.type if isinstance(step.type, tuple) else None
                 g: Any = builder.fresh(step.type) if types is None else tuple(builder.fresh(t) for t in types)
-                apply_rules(builder, path, step, g, active, add)
+                # a missing rule is the pullback's error, if it is ever called, not that of whoever looks at a value
+                with suppress(NoGradientError):
+                    apply_rules(builder, path, step, g, active, add)
         # numbers are kept by value, not as results
         return frozenset(i for i in builder.used if not isinstance(path[i].type, tuple) and path[i].type.weak is None)
 
@@ -271,10 +275,14 @@ class Tape:
         origins = [self.place_of(h) for h in inputs]
         if all(o is None for o in origins):
             return
-        if self.portions and isinstance(self.portions[-1], Range):
-            self.portions[-1].close()
+        before = self.portions[-1] if self.portions else None
+        if isinstance(before, Range):
+            before.close()
         portion = Opaque(origins, pullback)
         self.portions.append(portion)
+        if isinstance(before, Range) and before.segment is self.recorder.segment:
+            # what this segment records from here on comes after the portion
+            self.open_range()
         for result in results:
             portion.results.append(self._place_result(result) if differentiable(result.type) else None)
 
@@ -312,7 +320,7 @@ class Tape:
                 self._pull_range(portion, cotangents)
             else:
                 self._pull_opaque(portion, cotangents)
-        return [cotangents[t.place] if t.place in cotangents else zeros_of(t.type) for t in targets]
+        return [laid_out(cotangents[t.place], t.type) if t.place in cotangents else zeros_of(t.type) for t in targets]
 
     @staticmethod
     def _accumulate(cotangents: dict[Place, Handle], place: Place, g: Handle) -> None:
@@ -408,12 +416,15 @@ class Tape:
             cot[slot] = Ref(builder, segment.use(g), g.type)
         before = {slot: ref.slot for slot, ref in cot.items()}
         pull(builder, path, r, active, cot)
+        pulled: list[tuple[Place, bool, Handle]] = []
         for slot, ref in cot.items():
             place = r.origins.get(slot, (here, slot))
             if place == (here, slot) and before.get(slot) == ref.slot:
                 continue
-            handle = adopt(recorder, segment, builder.slot(ref), ref.type, None)
-            if place != (here, slot):
+            pulled.append((place, place != (here, slot), adopt(recorder, segment, builder.slot(ref), ref.type, None)))
+        # all have their handles by now: an addition may cut the segment
+        for place, adds, handle in pulled:
+            if adds:
                 self._accumulate(cotangents, place, handle)
             else:
                 cotangents[place] = handle
@@ -498,6 +509,13 @@ def adopt(recorder: Recorder, segment: Segment, slot: int, type_: Any, like: Tar
     else:
         segment.arrays.append(handle)
     return handle
+
+
+def laid_out(g: Handle, like: ArrayType) -> Handle:
+    """A gradient in the layout of its argument: one that was broadcast, say, has no strides of zero."""
+    if g.type.strides == like.strides or g.type.shape != like.shape or g.type.dtype != like.dtype:
+        return g
+    return TABLE["layout"](g, strides=like.strides)
 
 
 def twin(handle: Handle) -> Handle:

@@ -175,6 +175,7 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--repeat", type=int, default=5, metavar="N", help="runs in each process (5): the first is the first call, the later half steady"
     )
+    parser.add_argument("--markdown", action="store_true", help="print the table as Markdown, a row per script")
     parser.add_argument("--rtol", type=float, default=1e-5, help="relative difference allowed between printed floats (1e-5)")
     parser.add_argument("--atol", type=float, default=1e-8, help="absolute difference allowed between printed floats (1e-8)")
     parser.set_defaults(main=main, parser=parser, arguments=[])
@@ -212,7 +213,7 @@ def main(args: argparse.Namespace) -> int:
     for script in args.scripts:
         results = [run_mode(m, script, args.arguments, args.repeat) for m in modes]
         found.append(Comparison(script, results, {r.mode: difference(results[0], r, args.rtol, args.atol) for r in results[1:]}))
-    _print(found)
+    _print(found, args.markdown)
     for each in found:
         base = each.results[0]
         if base.status:
@@ -220,24 +221,45 @@ def main(args: argparse.Namespace) -> int:
     return 1 if any(each.fails for each in found) else 0
 
 
-def _print(found: Sequence[Comparison]) -> None:
+def _print(found: Sequence[Comparison], as_markdown: bool) -> None:
     from .show import console, table
 
     out = console()
-    rows = []
-    for each in found:
-        base = each.results[0]
-        for r in each.results:
-            says = "reference" if r is base else ("differs" if each.differences[r.mode] else "same")
-            rows.append((near(each.script) if r is base else "", r.mode, *_times(r, base), says))
-    first = found[0].results[0]
-    title = f"{max(1, len(first.seconds))} run(s) of each script in a process per mode"
-    out.print(table(title, ("script", "mode ", "first call", "steady", f"/ {first.mode}", "output "), rows))
+    if as_markdown:
+        print(markdown(found))
+    else:
+        rows = []
+        for each in found:
+            base = each.results[0]
+            for r in each.results:
+                says = "reference" if r is base else ("differs" if each.differences[r.mode] else "same")
+                rows.append((near(each.script) if r is base else "", r.mode, *_times(r, base), says))
+        first = found[0].results[0]
+        title = f"{max(1, len(first.seconds))} run(s) of each script in a process per mode"
+        out.print(table(title, ("script", "mode ", "first call", "steady", f"/ {first.mode}", "output "), rows))
     for each in found:
         for name, text in each.differences.items():
             if text:
                 of = f"{each.script}: " if len(found) > 1 else ""
                 out.print(f"{of}{name} differs from {each.results[0].mode}, {text}", markup=False)
+
+
+def markdown(found: Sequence[Comparison]) -> str:
+    """The table of times as Markdown: a row per script, with the first call and the steady state of each mode."""
+    base, *others = [r.mode for r in found[0].results]
+    columns = ["script", *[f"{mode}{when}" for mode in (base, *others) for when in (", first call", "")]]
+    columns += [f"{mode} / {base}" for mode in others] + ["output"]
+    lines = ["| " + " | ".join(columns) + " |", "|---" + "|--:" * (len(columns) - 2) + "|---|"]
+    for each in found:
+        times = [_times(r, each.results[0]) for r in each.results]
+        cells = [
+            f"`{Path(each.script).stem}`",
+            *[text for first, steady, _ in times for text in (first, steady)],
+            *[t[2] for t in times[1:]],
+        ]
+        wrong = [mode for mode, text in each.differences.items() if text]
+        lines.append("| " + " | ".join([*cells, f"{', '.join(wrong)} differ" if wrong else "same"]) + " |")
+    return "\n".join(lines)
 
 
 def _times(result: Result, base: Result) -> tuple[str, str, str]:

@@ -10,6 +10,7 @@ import ctypes
 import json
 import sys
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,14 @@ def resident(value: Any, context: Context) -> DeviceArray:
     found = value if isinstance(value, DeviceArray) else mx.place(value, context)
     assert isinstance(found, DeviceArray) and found.context is context
     return found
+
+
+def placed(lowered: Lowered, context: Context) -> Lowered:
+    """A lowered stage with its constants where it runs: one copy of each, whatever is bound to it."""
+    if context is CPU:
+        return lowered
+    variables = [replace(v, constant=resident(v.constant, context)) if v.constant is not None else v for v in lowered.variables]
+    return replace(lowered, variables=tuple(variables))
 
 
 # -- bound executors ---------------------------------------------------------------------------------------------------------------------
@@ -111,8 +120,8 @@ class DeviceInstance:
 
     def _argument(self, variable: Variable) -> DeviceArray:
         if variable.kind == "constant":
-            assert variable.constant is not None
-            return resident(variable.constant, self.context)
+            assert isinstance(variable.constant, DeviceArray)
+            return variable.constant
         if variable.kind == "value":
             found = self.staged.get(variable.position)
             return self.bound[variable.position] if found is None else found
@@ -164,7 +173,7 @@ class DeviceInstance:
 class DeviceCall:
     """One op on operands of known types through MXNet's imperative interface, on a device."""
 
-    __slots__ = ("constants", "context", "guards", "heads", "nodes", "operators", "types", "variables", "zero_d")
+    __slots__ = ("constants", "context", "guards", "heads", "nodes", "numbers", "operators", "types", "variables", "zero_d")
 
     def __init__(self, lowered: Lowered, program: Mapping[str, Any], context: Context, types: Sequence[ArrayType]) -> None:
         self.context, self.types = context, types
@@ -174,7 +183,9 @@ class DeviceCall:
         self.guards = list(zip(heads[len(types) :], lowered.guards, strict=False))
         names = [i for i in argument_order(self.nodes, heads) if self.nodes[i]["op"] == "null"]
         self.variables = dict(zip(names, lowered.variables, strict=True))
-        self.constants = {i: resident(v.constant, context) for i, v in self.variables.items() if v.constant is not None}
+        self.constants = {i: v.constant for i, v in self.variables.items() if v.constant is not None}
+        # what the device holds of each Python number: its bits, the array
+        self.numbers: dict[int, tuple[bytes, DeviceArray]] = {}
         self.operators: dict[int, tuple[Any, Any, Any]] = {}
         for i, node in enumerate(self.nodes):
             if node["op"] == "null":
@@ -195,12 +206,21 @@ class DeviceCall:
                 return self._run(operands)
         return self._run(operands)
 
+    def _number(self, variable: Variable, value: Any) -> DeviceArray:
+        host = np.full(variable.shape, value, variable.dtype)
+        bits = host.tobytes()
+        known = self.numbers.get(variable.position)
+        if known is None or known[0] != bits:
+            # a number is often the same as last time
+            known = self.numbers[variable.position] = (bits, resident(host, self.context))
+        return known[1]
+
     def _run(self, operands: Sequence[Any]) -> list[DeviceArray]:
         made: dict[int, list[Any]] = {}
         for i, variable in self.variables.items():
             array = self.constants.get(i)
             if array is None and variable.kind == "scalar":
-                array = resident(np.full(variable.shape, operands[variable.position], variable.dtype), self.context)
+                array = self._number(variable, operands[variable.position])
             elif array is None:
                 array = resident(operands[variable.position], self.context)
             made[i] = [array]
@@ -234,6 +254,8 @@ class DeviceBound:
         values = dict(enumerate(operands))
         if self.instance is None:
             self.instance = DeviceInstance(self.lowered, self.symbol, self.stage, values)
+        # as the programs that these operators are in
+        mx.set_threads(mx.threads())
         return [r.copy() for r in self.instance.run(values)]
 
 
@@ -252,7 +274,7 @@ def _prepare(op: Op, types: tuple[ArrayType, ...], params: Params, result: Any) 
     if not is_native(graph, node):
         return None
     stage = Stage(True, tuple(range(at, len(nodes))), tuple(range(at)), produced, context)
-    lowered = lower(graph, stage)
+    lowered = placed(lower(graph, stage), context)
     program = json.loads(lowered.json)
     if lowered.training:
         return DeviceBound(lowered, stage)

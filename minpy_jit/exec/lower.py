@@ -16,13 +16,16 @@ from ..optimize.partition import Stage
 from ..trace.graph import Graph, Node
 from ..trace.step import CONSTANT, KIND_DTYPES, PROJECT, SCALAR, parse_constant
 from ..trace.types import array_type
+from . import regions
 from .mx import MX_DTYPES
+from .regions import Group
 
 Entry = tuple[int, int, int]
 
 MX_NAMES: dict[np.dtype, str] = {d: d.name for d in MX_DTYPES.values()}
 # MXNet is built without INT64_TENSOR_SIZE
 LARGEST = 2**31 - 1
+BOOL, BYTE = np.dtype(np.bool_), np.dtype(np.uint8)
 # elements up to which a number that meets an array is bound as an array of its shape
 EXPANDED = 1 << 14
 
@@ -35,14 +38,14 @@ class Variable:
         kind: "value" (made outside the stage), "scalar" (a Python number of this run, filled into the shape) or "constant".
         position: the graph position that it stands for (-1 for a constant of a lowering).
         dtype, shape: of the bound array.
-        constant: the value of a constant.
+        constant: the value of a constant (a DeviceArray in a stage of a device, once it is placed there).
     """
 
     kind: str
     position: int
     dtype: np.dtype
     shape: tuple[int, ...]
-    constant: np.ndarray | None = None
+    constant: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +58,17 @@ class Guard:
 
 @dataclass(frozen=True, slots=True)
 class Lowered:
-    """A stage as a symbol: its JSON, its variables in binding order, the guards (results after the stage's own), the node count, and
-    whether it has operators with gradients of their own (see `Executor`)."""
+    """A stage as a symbol: its JSON, its variables in binding order, the guards (results after the stage's own), the node count, whether
+    it has operators with gradients of their own (see `Executor`), the machine code that its regions run, and which results are bools in
+    bytes."""
 
     json: str
     variables: tuple[Variable, ...]
     guards: tuple[Guard, ...]
     nodes: int
     training: bool = False
+    code: tuple[Any, ...] = ()
+    bools: tuple[int, ...] = ()
 
 
 def operand_dtypes(graph: Graph, node: Node) -> tuple[np.dtype | None, ...]:
@@ -200,10 +206,13 @@ class _Writer:
             self.guards.append((entry, Guard(message, self.current)))
 
 
-def lower(graph: Graph, stage: Stage) -> Lowered:
-    """The stage as a symbol."""
+def lower(graph: Graph, stage: Stage, native: bool = False) -> Lowered:
+    """The stage as a symbol. `native`: what regions take (see regions/) goes there."""
     writer = _Writer()
     entries: dict[int, Any] = {}
+    code: list[Any] = []
+    # results of regions that are bools in bytes
+    raw: set[Entry] = set()
     leaves: dict[tuple[int, np.dtype, tuple[int, ...]], Entry] = {}
 
     def number(position: int, dtype: np.dtype | None, shape: tuple[int, ...]) -> Entry:
@@ -224,6 +233,11 @@ def lower(graph: Graph, stage: Stage) -> Lowered:
         if position not in entries:
             entries[position] = writer.variable(Variable("value", position, node.type.dtype, node.type.shape))
         entry = entries[position]
+        if entry in raw:
+            key = (position, BOOL, node.type.shape)
+            if key not in leaves:
+                leaves[key] = writer.node("Cast", [entry], {"dtype": "bool"})
+            entry = leaves[key]
         if dtype is None or dtype == node.type.dtype:
             return entry
         key = (position, dtype, node.type.shape)
@@ -231,11 +245,46 @@ def lower(graph: Graph, stage: Stage) -> Lowered:
             leaves[key] = writer.cast(entry, dtype)
         return leaves[key]
 
-    for position in stage.nodes:
+    def as_bytes(position: int) -> Entry:
+        """A bool as a region takes it."""
+        node = graph.nodes[position]
+        if position not in entries:
+            entries[position] = writer.variable(Variable("value", position, BYTE, node.type.shape))
+            raw.add(entries[position])
+        entry = entries[position]
+        if entry in raw:
+            return entry
+        key = (position, BYTE, node.type.shape)
+        if key not in leaves:
+            leaves[key] = writer.node("Cast", [entry], {"dtype": "uint8"})
+        return leaves[key]
+
+    def region(group: Group) -> None:
+        found = regions.compiled(graph, group, [p for p in group.nodes if p in wanted])
+        inputs = []
+        for position, dtype in found.operands:
+            if graph.nodes[position].op is SCALAR:
+                entry = number(position, dtype, ())
+                inputs.append(writer.node("Cast", [entry], {"dtype": "uint8"}) if dtype == BOOL else entry)
+            else:
+                inputs.append(as_bytes(position) if dtype == BOOL else operand(position, None))
+        made = writer.node(regions.OPERATOR, inputs, found.attributes())
+        for k, position in enumerate(found.results):
+            entries[position] = writer.output(made, k)
+            if graph.nodes[position].type.dtype == BOOL:
+                raw.add(entries[position])
+        code.append(found.code)
+
+    wanted = set(stage.produces)
+    groups = regions.groups_of(graph, stage, lambda n: is_native(graph, n)) if native else [Group(False, stage.nodes)]
+    owner = {p: g for g in groups for p in g.nodes}
+    wanted.update(i for p in stage.nodes for i in graph.nodes[p].operands if i in owner and owner[i] is not owner[p])
+
+    def plain(position: int) -> None:
         node = graph.nodes[position]
         if node.op is PROJECT:
             entries[position] = entries[node.operands[0]][node.params[0]]
-            continue
+            return
         writer.current = node
         dtypes = operand_dtypes(graph, node)
         types = tuple(graph.nodes[i].type for i in node.operands)
@@ -255,10 +304,20 @@ def lower(graph: Graph, stage: Stage) -> Lowered:
             compared = dtypes[0] or types[0].dtype
             if older is not None and writer.nodes[entry[0]]["inputs"] == [list(e) for e in inputs] and compared != np.bool_:
                 writer.comparisons[entry] = (older, inputs, compared)
+
+    for group in groups:
+        if group.region:
+            region(group)
+        else:
+            for position in group.nodes:
+                plain(position)
     heads: list[Entry] = []
+    bools: list[int] = []
     variables = {i for i, n in enumerate(writer.nodes) if n["op"] == "null"}
     for position in stage.produces:
         entry = entries[position]
+        if entry in raw:
+            bools.append(len(heads))
         if entry[0] in variables or entry in heads:
             # a result must have memory of its own
             entry = writer.node("_copy", [entry])
@@ -276,7 +335,7 @@ def lower(graph: Graph, stage: Stage) -> Lowered:
     )
     of_node = dict(zip(sorted(variables), writer.variables, strict=True))
     bound = tuple([of_node[i] for i in argument_order(writer.nodes, heads) if i in variables])
-    return Lowered(text, bound, tuple(g for _, g in writer.guards), writer.count, writer.training)
+    return Lowered(text, bound, tuple(g for _, g in writer.guards), writer.count, writer.training, tuple(code), tuple(bools))
 
 
 def _unread(nodes: Sequence[Mapping[str, Any]], heads: Sequence[Entry]) -> list[Entry]:

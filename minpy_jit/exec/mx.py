@@ -12,12 +12,13 @@ import importlib.util
 import math
 import mmap
 import os
+import re
 import sys
 import tempfile
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import lru_cache
 from types import ModuleType
 from typing import Any
@@ -25,6 +26,7 @@ from typing import Any
 import numpy as np
 
 from ..config import config
+from ..errors import TransferError
 from ..trace.context import CPU, Context, DeviceValue, set_gpu_counter, set_placer
 from ..trace.stats import stats
 
@@ -61,11 +63,13 @@ MX_DTYPES: dict[int, np.dtype] = {
     7: np.dtype("bool"),
 }
 _DLPACK_CODES = {"f": 2, "i": 0, "u": 1, "b": 1}
-_TYPE_FLAGS = {dtype: flag for flag, dtype in MX_DTYPES.items()}
+TYPE_FLAGS = {dtype: flag for flag, dtype in MX_DTYPES.items()}
 # include/mxnet/base.h: Context::DeviceType
 _DEVICE_TYPES = {"cpu": 1, "gpu": 2}
 # elements of an array: MXNet is built without INT64_TENSOR_SIZE
 LARGEST = 2**31 - 1
+# how the host's allocator, CUDA's, cuBLAS and cuDNN say it
+_OUT_OF_MEMORY = ("Failed to allocate", "out of memory", "bad_alloc", "ALLOC_FAILED")
 
 
 class MXNetError(RuntimeError):
@@ -155,16 +159,28 @@ def _has_avx2() -> bool:
 
 
 _threads_now = 0
+_threads_kept = False
 
 
 def set_threads(count: int) -> None:
-    """How many threads MXNet's loops and products may use from here on (small work is slower on two than on one)."""
+    """How many threads MXNet's loops and products may use from here on (small work is slower on two than on one).
+
+    Not for work with operators that have oneDNN primitives of their own (convolution, pooling): MXNet keeps those by shape, with memory
+    for the threads of the moment in which they were made, and run with more they write behind it.
+    """
     global _threads_now
-    if count != _threads_now:
+    if count != _threads_now and not _threads_kept:
         _threads_now = count
         lib().MXSetNumOMPThreads(count)
         if _blas is not None:
             _blas.openblas_set_num_threads(count)
+
+
+def keep_threads() -> None:
+    """All threads from here on, whatever `set_threads` says: somebody calls MXNet beside us, and makes such primitives, too."""
+    global _threads_kept
+    set_threads(threads())
+    _threads_kept = True
 
 
 def _choose_engine(gpus: int) -> dict[str, str]:
@@ -192,7 +208,7 @@ def _environment(settings: dict[str, str]) -> Iterator[None]:
 
 def lib() -> Any:
     """MXNet's C library; loads mxnet at the first call."""
-    global _lib, _engine
+    global _lib, _engine, _threads_kept
     if _lib is not None:
         return _lib
     with _load_lock:
@@ -201,6 +217,8 @@ def lib() -> Any:
         if "mxnet" in sys.modules:
             _engine = "the user's (mxnet was loaded first)"
             mxnet = sys.modules["mxnet"]
+            # with as many threads as it has had so far: see `set_threads`
+            _threads_kept = True
         else:
             _load_blas()
             with _quiet():
@@ -215,6 +233,26 @@ def lib() -> Any:
             getattr(library, name).restype = ctypes.c_char_p
         _lib = library
     return _lib
+
+
+def load_operators(path: str) -> None:
+    """Make the operators of an extension library known to MXNet."""
+    with _quiet():
+        package().library.load(path, verbose=False)
+
+
+def package() -> Any:
+    """MXNet's own Python package, loaded the way this library needs it. (Who runs operators with it calls `keep_threads`.)"""
+    lib()
+    return sys.modules["mxnet"]
+
+
+def ndarray(value: np.ndarray) -> Any:
+    """A copy as an `mxnet.nd.NDArray` of the same dtype; of shape (1,) where NumPy's has no axis."""
+    value = np.ascontiguousarray(value)
+    made = package().nd.empty(value.shape, dtype=value.dtype)
+    made[:] = value
+    return made
 
 
 def version() -> str:
@@ -243,8 +281,22 @@ def check(status: int) -> None:
     """Raise what MXNet reported."""
     if status != 0:
         text = _lib.MXGetLastError().decode(errors="replace").strip()
-        first = next((line for line in text.splitlines() if "Error" in line or "Check failed" in line), text[:400])
-        raise MXNetError(first)
+        # not an MXNetError: an operator that MXNet refuses runs in NumPy, which is no way to more memory
+        if any(sign in text for sign in _OUT_OF_MEMORY):
+            raise MemoryError(f"MXNet found no memory; it says: {_gist(text)}; hold fewer arrays, or use smaller batches")
+        raise MXNetError(_gist(text))
+
+
+def _gist(text: str) -> str:
+    return next((line for line in text.splitlines() if "Error" in line or "Check failed" in line), text[:400])
+
+
+def check_copy(status: int, what: str) -> None:
+    """Raise what MXNet reported about a copy (or about the work before it, which devices tell of when they are waited for)."""
+    try:
+        check(status)
+    except MXNetError as error:
+        raise TransferError(f"[copy] {what} failed; MXNet says: {error}; a device that failed once may take a new process") from None
 
 
 def _count_gpus(library: Any) -> int:
@@ -330,7 +382,7 @@ def _empty(shape: Sequence[int], dtype: np.dtype, context: Context = CPU) -> cty
     handle = ctypes.c_void_p()
     dims = (ctypes.c_int64 * max(len(shape), 1))(*shape)
     device = _DEVICE_TYPES[context.device_type]
-    check(lib().MXNDArrayCreateEx64(dims, len(shape), device, context.device_id, 0, _TYPE_FLAGS[dtype], ctypes.byref(handle)))
+    check(lib().MXNDArrayCreateEx64(dims, len(shape), device, context.device_id, 0, TYPE_FLAGS[dtype], ctypes.byref(handle)))
     return handle
 
 
@@ -454,7 +506,8 @@ class DeviceArray(DeviceValue):
         assert self._copies.host is not None
         host = np.ascontiguousarray(self._copies.host)
         owned = Owned(_empty(self.shape, self.dtype, self.context))
-        check(lib().MXNDArraySyncCopyFromCPU(owned.handle, ctypes.c_void_p(host.ctypes.data), ctypes.c_size_t(host.size)))
+        status = lib().MXNDArraySyncCopyFromCPU(owned.handle, ctypes.c_void_p(host.ctypes.data), ctypes.c_size_t(host.size))
+        check_copy(status, f"copying {self.nbytes} bytes to {self.context}")
         stats.counts["transfers_to_device"] += 1
         stats.counts["bytes_to_device"] += self.nbytes
         return owned
@@ -486,7 +539,8 @@ class DeviceArray(DeviceValue):
             check(lib().MXNDArrayGetData(self.handle, ctypes.byref(pointer)))
             ctypes.memmove(target, pointer, self.nbytes)
         else:
-            check(lib().MXNDArraySyncCopyToCPU(self.handle, target, ctypes.c_size_t(made.size)))
+            status = lib().MXNDArraySyncCopyToCPU(self.handle, target, ctypes.c_size_t(made.size))
+            check_copy(status, f"copying {self.nbytes} bytes from {self.context}")
         stats.counts["transfers_to_host"] += 1
         stats.counts["bytes_to_host"] += self.nbytes
         return made
@@ -534,7 +588,8 @@ class DeviceArray(DeviceValue):
 
     def fill_from(self, source: DeviceArray) -> None:
         """Copy another array's value into this memory, in the engine's own time (both are of the same shape and dtype)."""
-        invoke_into(creator("_copyto"), (ctypes.c_void_p * 1)(source.handle), self.handle)
+        with np_shape() if not self.shape else nullcontext():
+            invoke_into(creator("_copyto"), (ctypes.c_void_p * 1)(source.handle), self.handle)
         self.written()
 
     def broadcast_from(self, source: DeviceArray) -> None:
@@ -565,7 +620,7 @@ def _template(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
 
 def place(value: np.ndarray, context: Context) -> Any:
     """A host array as a value of another context. What MXNet has no dtype or no size for stays on the host, wherever it belongs."""
-    if value.dtype in _TYPE_FLAGS and 0 < value.size <= LARGEST:
+    if value.dtype in TYPE_FLAGS and 0 < value.size <= LARGEST:
         return DeviceArray(value.shape, value.dtype, context, host=value)
     return value
 
@@ -665,6 +720,13 @@ class Executor:
             pointer = ctypes.c_void_p()
             for handle in self.output_handles:
                 check(_lib.MXNDArrayGetData(handle, ctypes.byref(pointer)))
+
+    def internal_bytes(self) -> int:
+        """Memory of what lies between arguments and results, in whole MiB. (MXNet writes the whole program down: 5 µs a node.)"""
+        text = ctypes.c_char_p()
+        check(_lib.MXExecutorPrint(self.handle, ctypes.byref(text)))
+        found = re.search(rb"Total (\d+) MB allocated", text.value or b"")
+        return int(found[1]) << 20 if found else 0
 
     def __del__(self) -> None:
         if _lib is not None and getattr(self, "handle", None):

@@ -4,13 +4,13 @@ and the way to keep independent results when something failed."""
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..config import config
-from ..errors import locate, with_op
+from ..errors import locate, retold, with_op
 from ..trace.graph import Graph, Node
 from ..trace.op import Op, Params
 from ..trace.step import CONSTANT, INPUT, PROJECT, SCALAR, parse_constant
@@ -75,10 +75,30 @@ def cast_operands(op: Op, types: Sequence[ArrayType], params: Params, operands: 
     return cast
 
 
-def evaluate(op: Op, types: Sequence[ArrayType], params: Params, operands: Sequence[Any], result: Any, out: Any = None) -> Any:
-    """One step in NumPy. The result has the dtype and shape that the type rule promised, whatever NumPy's own promotion state is."""
+_IGNORED: Mapping[str, Any] = {"all": "ignore"}
+
+
+def asked_errors() -> dict[str, Any]:
+    """What NumPy's settings of this thread ask for besides warnings."""
+    return {kind: "ignore" if asked == "warn" else asked for kind, asked in np.geterr().items()}
+
+
+def evaluate(
+    op: Op,
+    types: Sequence[ArrayType],
+    params: Params,
+    operands: Sequence[Any],
+    result: Any,
+    out: Any = None,
+    errors: Mapping[str, Any] = _IGNORED,
+) -> Any:
+    """One step in NumPy. The result has the dtype and shape that the type rule promised, whatever NumPy's own promotion state is.
+
+    Raises:
+        FloatingPointError: one of `errors` (as `numpy.errstate` takes them) is "raise", and happened.
+    """
     arrays = cast_operands(op, types, params, operands)
-    with np.errstate(all="ignore"):
+    with np.errstate(**errors):
         value = op.numpy(*arrays, **op.named(params)) if out is None else op.numpy(*arrays, **op.named(params), out=out)
     if op.outputs > 1:
         return tuple(_conform(v, t) for v, t in zip(value, result, strict=True))
@@ -143,7 +163,8 @@ def run(
                 described = describe(error, node)
                 if not keep_going:
                     raise described from error
-                values[position] = Poison(described)
+                # without the frames that hold the operands
+                values[position] = Poison(described.with_traceback(None))
         if uses[position] == 0:
             values[position] = None
     return [values[i] for i in graph.outputs]
@@ -190,9 +211,9 @@ def describe(error: Exception, node: Node) -> Exception:
     """The same kind of error, naming the op and the user's line."""
     named = with_op(error, node.op.name)
     text = str(named)
-    if node.site is not None and " (recorded at " not in text and type(named).__name__ != "AxisError":
-        named = type(named)(f"{text} (recorded at {locate(node.site)})")
-    return named
+    if node.site is None or " (recorded at " in text or not text.startswith("["):
+        return named
+    return retold(named, f"{text} (recorded at {locate(node.site)})")
 
 
 def leaf_values(graph: Graph) -> dict[int, Any]:

@@ -7,6 +7,7 @@ executors, bound once per plan and reused while nobody holds their results.
 from __future__ import annotations
 
 import sys
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,7 +25,7 @@ from ..trace.op import Op, Params
 from ..trace.stats import stats
 from ..trace.step import CONSTANT, PROJECT, Step, parse_constant
 from ..trace.types import ArrayType
-from . import device, mx, reference, variants
+from . import device, mx, reference, regions, variants
 from .device import STAGE_BYTES, DeviceInstance
 from .lower import Lowered, is_native, lower
 from .mx import Executor, MXNetError, NDArray, Symbol, set_threads, threads
@@ -33,6 +34,10 @@ from .reference import Poison, under_way
 _refcount = sys.getrefcount
 # binding costs 10 µs a node: longer programs stay with the reference
 LONGEST = 50_000
+# what MXNet and the plan keep for a node, besides its memory: measured on chains of 10 to 1000 nodes
+NODE_BYTES = 8 << 10
+# results of a stage's steps from which on MXNet is asked how much of them it keeps at a time
+LARGE_STAGE = 16 << 20
 # element operations of one step above which a plan runs on all threads
 SMALL_WORK = 1 << 20
 
@@ -115,6 +120,8 @@ class Instance:
             arguments.append(argument)
         self.executor = Executor(self.symbol, arguments, training=self.lowered.training)
         self.outputs = self.executor.outputs
+        for k in self.lowered.bools:
+            self.outputs[k] = self.outputs[k].view(np.bool_)
         # once: the cache adds them all up for each plan that comes (5 ms where 256 plans were asked anew)
         self.nbytes = sum(a.nbytes for a in self.staged.values()) + sum(a.nbytes for a in self.outputs)
         stats.counts["binds"] += 1
@@ -158,16 +165,20 @@ class Instance:
 class NativeStage:
     """A stage that MXNet runs: a symbol, and the executors bound to it."""
 
-    __slots__ = ("instances", "lowered", "moving", "private", "stage", "symbol", "types")
+    __slots__ = ("instances", "internal", "is_large", "lowered", "moving", "private", "stage", "symbol", "types")
 
     def __init__(self, graph: Graph, stage: Stage) -> None:
         self.stage = stage
-        self.lowered = lower(graph, stage)
+        self.lowered = device.placed(lower(graph, stage, stage.context is CPU and regions.available()), stage.context)
         self.symbol = Symbol(self.lowered.json)
         self.types: list[ArrayType] = [graph.nodes[p].type for p in stage.produces]
         self.instances: list[Instance | DeviceInstance] = []
         # inputs that were seen to be another array than before
         self.moving: set[int] = set()
+        nodes = [graph.nodes[p].type for p in stage.nodes]
+        self.is_large = sum(t.nbytes for type_ in nodes for t in (type_ if isinstance(type_, tuple) else (type_,))) > LARGE_STAGE
+        # bytes that an executor keeps for what lies between arguments and results
+        self.internal = 0
         # its results are copied, so that nobody ever holds its memory
         self.private: Instance | DeviceInstance | None = None
 
@@ -192,6 +203,8 @@ class NativeStage:
             for output, type_ in zip(instance.outputs, self.types, strict=False):
                 if output.shape != type_.shape or output.dtype != type_.dtype:
                     raise MXNetError(f"MXNet typed a result {output.dtype}{output.shape}; the program says {type_}")
+            if self.is_large:
+                self.internal = instance.executor.internal_bytes()
             if copied:
                 self.private = instance
             else:
@@ -205,6 +218,12 @@ class NativeStage:
         for position, result in zip(self.stage.produces, results, strict=True):
             values[position] = result
         return compiled
+
+    @property
+    def nbytes(self) -> int:
+        """What its bound executors hold."""
+        bound = [i for i in (*self.instances, self.private) if i is not None]
+        return sum(i.nbytes for i in bound) + (self.internal + self.lowered.nodes * NODE_BYTES) * len(bound)
 
 
 class HostStage:
@@ -243,7 +262,20 @@ class DeviceHostStage(HostStage):
 class Plan:
     """A program ready to run: optimised, partitioned, lowered. Attributes are what `explain` shows."""
 
-    __slots__ = ("donors", "graph", "host_steps", "key", "leaves", "may_raise", "nodes", "runs", "slots", "stages", "threads")
+    __slots__ = (
+        "__weakref__",
+        "donors",
+        "graph",
+        "host_steps",
+        "key",
+        "leaves",
+        "may_raise",
+        "nodes",
+        "runs",
+        "slots",
+        "stages",
+        "threads",
+    )
 
     def __init__(self, graph: Graph, slots: tuple[int, ...]) -> None:
         self.slots = slots
@@ -253,7 +285,7 @@ class Plan:
         host_stage = DeviceHostStage if device.is_elsewhere(graph) else HostStage
         self.stages: list[NativeStage | HostStage] = [
             NativeStage(graph, s) if s.native else host_stage(graph, s)
-            for s in partition(graph, lambda p, n: is_native(graph, n) and not device.is_refused(graph, n))
+            for s in partition(graph, lambda p, n: regions.takes(graph, n) or (is_native(graph, n) and not device.is_refused(graph, n)))
         ]
         self.nodes = sum(s.lowered.nodes for s in self.stages if isinstance(s, NativeStage))
         self.host_steps = sum(len(s.stage.nodes) for s in self.stages if isinstance(s, HostStage))
@@ -264,7 +296,9 @@ class Plan:
         self.donors = self._donors()
         self.leaves = reference.leaf_values(graph)
         # waking a second thread costs more than small work: measured on elementwise loops and products of two cores
-        self.threads = threads() if _work(graph) > SMALL_WORK else 1
+        # (oneDNN's primitives must not see the number change)
+        training = any(s.lowered.training for s in self.stages if isinstance(s, NativeStage))
+        self.threads = threads() if training or _work(graph) > SMALL_WORK else 1
 
     def _donors(self) -> tuple[int, ...]:
         """Which inputs, by number, the last stage may write over when nobody else holds them: those that are no results themselves.
@@ -275,6 +309,12 @@ class Plan:
             return ()
         results = set(self.graph.outputs)
         return tuple([k for k, p in enumerate(self.graph.inputs) if p not in results])
+
+    @property
+    def host_positions(self) -> tuple[int, ...]:
+        """The nodes that go through NumPy."""
+        steps = [p for s in self.stages if isinstance(s, HostStage) for p in s.stage.nodes]
+        return tuple([p for p in steps if self.graph.nodes[p].op is not PROJECT])
 
     @property
     def executor(self) -> str:
@@ -309,14 +349,7 @@ class Plan:
 
     @property
     def nbytes(self) -> int:
-        return sum(i.nbytes for s in self.stages if isinstance(s, NativeStage) for i in (*s.instances, s.private) if i is not None)
-
-    def release(self) -> None:
-        """Free the bound executors (they are bound again when the plan is run again)."""
-        for stage in self.stages:
-            if isinstance(stage, NativeStage):
-                stage.instances.clear()
-                stage.private = None
+        return sum(s.nbytes for s in self.stages if isinstance(s, NativeStage))
 
 
 class DevicePlan(Plan):
@@ -359,7 +392,10 @@ def _work(graph: Graph) -> int:
 
 
 class PlanCache:
-    """Plans with bound executors, least recently run first. Keyed by content, so equal programs of different places share one."""
+    """Plans with bound executors, least recently run first. Keyed by content, so equal programs of different places share one.
+
+    Nothing else holds a plan: one that is evicted is freed with its executors, its symbol (some 3 KiB a node) and its graph.
+    """
 
     def __init__(self) -> None:
         self.plans: OrderedDict[tuple, Plan] = OrderedDict()
@@ -382,21 +418,16 @@ class PlanCache:
         return plan
 
     def touch(self, plan: Plan) -> None:
-        """Note a use; a plan that was evicted meanwhile comes back."""
-        if self.newest is plan:
-            return
-        self.newest = plan
-        if plan.key in self.plans:
+        """Note a use."""
+        # (not there: a signal handler, say, has cleared the cache meanwhile)
+        if self.newest is not plan and plan.key in self.plans:
+            self.newest = plan
             self.plans.move_to_end(plan.key)
-        else:
-            self.plans[plan.key] = plan
-            self.shrink()
 
     def shrink(self) -> None:
         """Evict until the limits hold."""
         while len(self.plans) > config.max_executors or (len(self.plans) > 1 and self.nbytes > config.max_executor_bytes):
-            _, plan = self.plans.popitem(last=False)
-            plan.release()
+            self.plans.popitem(last=False)
             self.newest = None
             self.evictions += 1
             stats.counts["evictions"] += 1
@@ -404,7 +435,6 @@ class PlanCache:
     def drop(self, plan: Plan) -> None:
         """Forget a plan that must not be run again."""
         self.plans.pop(plan.key, None)
-        plan.release()
         self.newest = None
 
     @property
@@ -414,8 +444,6 @@ class PlanCache:
 
     def clear(self) -> None:
         """Release everything."""
-        for plan in self.plans.values():
-            plan.release()
         self.newest = None
         self.plans.clear()
         device.clear()
@@ -430,14 +458,26 @@ def fingerprint(graph: Graph) -> tuple:
     return (tuple([(n.op.name, n.operands, n.params, n.type) for n in graph.nodes]), graph.outputs)
 
 
+def _no_plan() -> Plan | None:
+    return None
+
+
 @dataclass(slots=True)
 class Encounter:
-    """How often a path was flushed with this set of live slots, at which time it is compiled, and its plan once it has one."""
+    """How often a path was flushed with this set of live slots, at which time it is compiled, and its plan while the cache has it."""
 
     count: int = 0
     compiled_at: int = 2
-    plan: Plan | None = None
-    dead_free: Graph | None = None
+    plan: Callable[[], Plan | None] = _no_plan
+    # encounters to wait for, should the plan be evicted
+    patience: int = variants.PATIENCE
+
+    def put_off(self, end: Step) -> None:
+        """The plan was evicted before it came back: more programs are in use than the cache takes, so compiling would never end."""
+        self.plan = _no_plan
+        self.compiled_at = self.count + self.patience
+        self.patience = min(2 * self.patience, variants.LONGEST_PATIENCE)
+        variants.evicted(end)
 
 
 def encounters(end: Step) -> dict[tuple[int, ...], Encounter]:
@@ -484,7 +524,7 @@ def _execute(end: Step, slots: tuple[int, ...], inputs: Sequence[Any], scalars: 
     if encounter is None:
         wanted = set(slots)
         for other, candidate in known.items():
-            if candidate.plan is not None and wanted.issubset(other):
+            if candidate.plan() is not None and wanted.issubset(other):
                 encounter = candidate
                 break
         else:
@@ -496,7 +536,11 @@ def _execute(end: Step, slots: tuple[int, ...], inputs: Sequence[Any], scalars: 
             else:
                 encounter = known[slots] = Encounter(compiled_at=2 if known else variants.met(end))
     encounter.count += 1
-    plan = None if config.check_nan or mx.forked else encounter.plan
+    plan = encounter.plan()
+    if plan is None and encounter.plan is not _no_plan:
+        encounter.put_off(end)
+    if config.check_nan or mx.forked:
+        plan = None
     if plan is None:
         early = encounter.count < encounter.compiled_at and config.first_run == "reference" and not config.deterministic
         if early or end.index > LONGEST or config.check_nan or mx.forked or mx.is_too_late():
@@ -507,7 +551,8 @@ def _execute(end: Step, slots: tuple[int, ...], inputs: Sequence[Any], scalars: 
         started = perf_counter()
         graph = optimize(graph_of(end, slots))
         stats.seconds["optimize"] += perf_counter() - started
-        plan = encounter.plan = plan_cache.get(graph, slots)
+        plan = plan_cache.get(graph, slots)
+        encounter.plan = weakref.ref(plan)
     else:
         stats.counts["cache_hits"] += 1
     plan_cache.touch(plan)
@@ -517,11 +562,15 @@ def _execute(end: Step, slots: tuple[int, ...], inputs: Sequence[Any], scalars: 
     except Exception as error:
         _restore()
         under_way.done()
+        if isinstance(error, MemoryError):
+            # step by step takes less, and the bound executors (the frames of the traceback hold this one's) are not needed for it
+            plan, error.__traceback__ = None, None
+            plan_cache.clear()
         outcome = _recover(error, end, slots, inputs, scalars)
         if isinstance(error, MXNetError) and isinstance(plan, DevicePlan) and plan.is_outdated():
             # step by step it was found what this device refuses: the next run binds the rest
             plan_cache.drop(plan)
-            encounter.plan = None
+            encounter.plan = _no_plan
     stats.seconds["run"] += perf_counter() - started
     return outcome
 
@@ -550,7 +599,7 @@ def _recover(error: Exception, end: Step, slots: tuple[int, ...], inputs: Sequen
     if isinstance(error, MXNetError):
         stats.counts["mxnet_errors"] += 1
     outcome = _run_reference(eliminate_dead(graph_of(end, slots)), slots, inputs, scalars)
-    if not outcome.errors and not isinstance(error, MXNetError):
+    if not outcome.errors and not isinstance(error, (MXNetError, MemoryError)):
         raise error
     return outcome
 
@@ -559,15 +608,17 @@ def compiled(graph: Graph) -> Any:
     """A graph as a function of its inputs and numbers that returns the values of its outputs."""
     optimized = optimize(graph)
     slots = tuple(range(len(graph.outputs)))
-    plan: Plan | None = None
+    known: Callable[[], Plan | None] = _no_plan
 
     def run(inputs: Sequence[Any], scalars: Sequence[Any]) -> list[Any]:
-        nonlocal plan
+        nonlocal known
         global _running
+        plan = known()
         if mx.forked or _running or (plan is None and mx.is_too_late()):
             return reference.run(optimized, inputs, scalars, run_node=device.run_node if device.is_elsewhere(optimized) else None)
         if plan is None:
             plan = plan_cache.get(optimized, slots)
+            known = weakref.ref(plan)
         plan_cache.touch(plan)
         _running = True
         try:
@@ -591,4 +642,4 @@ def compute_numpy(step: Step, operands: Sequence[Any]) -> Any:
         return parse_constant(*step.params)
     if device.context_of(step.type) is not CPU or any(isinstance(o, DeviceValue) for o in operands):
         return device.through_numpy(step.op, step.types, step.params, operands, step.type)
-    return reference.evaluate(step.op, step.types, step.params, operands, step.type)
+    return reference.evaluate(step.op, step.types, step.params, operands, step.type, errors=reference.asked_errors())

@@ -1,20 +1,23 @@
-"""Places of the user's program that come with ever new shapes: the user is told once, and what is met there later is compiled late."""
+"""Storms of compiles: places that come with ever new shapes, more programs than the cache takes. The user is told once, and what comes
+then is compiled late."""
 
 from __future__ import annotations
 
-import warnings
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..config import config
-from ..errors import RecordingWarning, locate
+from ..errors import RecordingWarning, locate, warn_at
 from ..trace.step import Step
 
 # a program of such a place is compiled when it comes for this time, not for the second
 PATIENCE = 8
-# places that are remembered
+# the same for one whose plan was evicted: at most, as it doubles each time
+LONGEST_PATIENCE = 1024
+# places that are remembered, and steps of the programs that ended there
 _MOST = 1024
+_MOST_STEPS = 100_000
 
 
 @dataclass(slots=True)
@@ -28,20 +31,29 @@ class _Place:
 
 
 _places: OrderedDict[Any, _Place] = OrderedDict()
+# lines that the user was told of
+_told: set[str] = set()
+# of those programs; the keys hold the lengths, too
+_steps = 0
+# how often a plan had been evicted when its program came back
+_evicted = 0
 
 
 def met(end: Step) -> int:
     """Note a program that was not met before; returns at which encounter it is worth a compile.
 
-    Warns once per place, when more than `config.max_variants` programs there differ in shapes, dtypes or parameters alone.
+    Warns once per line, when more than `config.max_variants` programs there differ in shapes, dtypes or parameters alone.
     """
+    global _steps
     path = end.path()
     key = (end.site, len(path), hash(tuple([step.op.name for step in path])))
     place = _places.get(key)
     if place is None:
         place = _places[key] = _Place(end)
-        if len(_places) > _MOST:
-            _places.popitem(last=False)
+        _steps += len(path)
+        while len(_places) > _MOST or (_steps > _MOST_STEPS and len(_places) > 1):
+            (_, length, _), _ = _places.popitem(last=False)
+            _steps -= length
     if not place.told:
         place.seen.add(hash(tuple([(step.type, step.params) for step in path])))
         if len(place.seen) > config.max_variants:
@@ -51,19 +63,46 @@ def met(end: Step) -> int:
     return PATIENCE if place.told else 2
 
 
+def evicted(end: Step) -> None:
+    """Note that a program came back whose plan had been evicted.
+
+    Warns once, when that has happened more than `config.max_variants` times.
+    """
+    global _evicted
+    _evicted += 1
+    if _evicted == config.max_variants + 1:
+        warn_at(
+            end.site,
+            f"[trace] more programs are in use than are kept compiled (config.max_executors = {config.max_executors}, "
+            f"config.max_executor_bytes = {config.max_executor_bytes}): {_evicted} came back after they had been dropped, the last one the "
+            f"one that ends at {locate(end.site)}. Raise these limits; such a program now runs in NumPy {PATIENCE} times, and at the next "
+            "storm twice as often, before it is compiled again",
+            RecordingWarning,
+        )
+
+
 def clear() -> None:
     """Forget every place."""
+    global _steps, _evicted
     _places.clear()
+    _told.clear()
+    _steps = _evicted = 0
 
 
 def _tell(end: Step, before: Step) -> None:
-    file, _, line = locate(end.site).rpartition(":")
-    text = (
-        f"[trace] more than {config.max_variants} programs that end at {file}:{line} differ in shapes, dtypes or parameters alone; each is "
+    line = locate(end.site)
+    if line in _told:
+        return
+    if len(_told) >= _MOST:
+        _told.clear()
+    _told.add(line)
+    warn_at(
+        end.site,
+        f"[trace] more than {config.max_variants} programs that end at {line} differ in shapes, dtypes or parameters alone; each is "
         f"recorded, and compiled when it comes back. In the last one {difference(end, before)}. Pad the data to few shapes, or raise "
-        f"config.max_variants; a new one is now compiled at its {PATIENCE}th encounter, and runs in NumPy until then"
+        f"config.max_variants; a new one is now compiled at its {PATIENCE}th encounter, and runs in NumPy until then",
+        RecordingWarning,
     )
-    warnings.warn_explicit(text, RecordingWarning, file, int(line) if line.isdigit() else 0)
 
 
 def difference(now: Step, before: Step) -> str:

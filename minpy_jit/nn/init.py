@@ -183,4 +183,5 @@ def initialise(shape: tuple[int, ...], rule: str | Rule = "xavier", config: Conf
     made = np.asarray(rule(shape, config))
     if made.shape != shape:
         raise ValueError(f"[init] {getattr(rule, '__name__', rule)} gave shape {made.shape}; the parameter has shape {shape}")
-    return made if dtype is None else made.astype(dtype)
+    # in C order, as updates leave them: the first step is then the same program as those after it
+    return np.ascontiguousarray(made if dtype is None else made.astype(dtype)).reshape(shape)

@@ -109,7 +109,7 @@ def _named(source: Any, name: str, what: str) -> list[tuple[str, numpy.ndarray]]
     for key, part in parts.items():
         if not hasattr(part, "shape") or not len(part.shape):
             raise TypeError(f"[NDArrayIter] {what} {key!r} is a {type(part).__name__}; give an array, or a list or dict of arrays")
-        found.append((str(key), part if type(part) is numpy.ndarray else numpy.array(part)))
+        found.append((str(key), part if type(part) is numpy.ndarray else np.asarray(part).asnumpy()))
     return found
 
 
@@ -273,9 +273,12 @@ class PrefetchingIter(DataIter):
         return getattr(self.source, name)
 
     def _load(self) -> tuple[Any, DataBatch | None]:
-        state = self.source.get_state() if hasattr(self.source, "get_state") else None
+        state = self._state()
         with self._context:
             return state, next(self.source, None)
+
+    def _state(self) -> Any:
+        return self.source.get_state() if hasattr(self.source, "get_state") else None
 
     def _settle(self) -> tuple[Any, DataBatch | None]:
         """The batch that is being made, and the state before it; makes one if none is."""
@@ -314,8 +317,8 @@ class PrefetchingIter(DataIter):
                 self.source.set_state(state)
 
     def get_state(self) -> Any:
-        """The other iterator's state, as if nothing had been made ahead."""
-        return self.source.get_state() if self._ahead is None else self._settle()[0]
+        """The other iterator's state, as if nothing had been made ahead; None where it has none to tell."""
+        return self._state() if self._ahead is None else self._settle()[0]
 
     def set_state(self, state: Any) -> None:
         """Go on where `get_state` was called."""

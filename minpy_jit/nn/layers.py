@@ -145,7 +145,7 @@ def embedding(x: Array, w: Array) -> Array:
     Raises:
         IndexError: there is no such row; when the value is computed.
     """
-    return np.take(w, _whole(x), axis=0)
+    return np.take(w, whole(x), axis=0)
 
 
 # -- activations ---------------------------------------------------------------------------------------------------------------------------
@@ -280,14 +280,19 @@ def dropout(x: Array, prob: float, mode: str = "train", seed: int | None = None)
         return x
     stream = np.random if seed is None else np.random.RandomState(seed)
     kept = stream.random_sample(x.shape) >= prob
-    return np.where(kept, x * (1 / (1 - prob)), 0.0)
+    # Python's float, whatever number prob is: x keeps its dtype
+    return np.where(kept, x * (1 / (1 - float(prob))), 0.0)
 
 
 # -- losses --------------------------------------------------------------------------------------------------------------------------------
-def _whole(x: Array) -> Array:
-    """Class or row numbers as integers: MXNet's iterators give floats."""
+def whole(x: Array) -> Array:
+    """Class or row numbers as integers: MXNet's iterators give floats, which its CSV reader does not even hit exactly.
+
+    >>> whole(np.array([0.0, 104.99999])).tolist()
+    [0, 105]
+    """
     x = np.asarray(x)
-    return x if x.dtype.kind in "iu" else x.astype("int64")
+    return x if x.dtype.kind in "iu" else np.rint(x).astype("int64")
 
 
 def _of_class(values: Array, label: Array, name: str) -> Array:
@@ -304,7 +309,7 @@ def _of_class(values: Array, label: Array, name: str) -> Array:
             f"[{name}] labels of shape {label.shape} do not fit values of shape {values.shape}; "
             f"class numbers have shape {values.shape[:-1]}, one-hot labels {values.shape}"
         )
-    return np.take_along_axis(values, _whole(label)[..., None], axis=-1)[..., 0]
+    return np.take_along_axis(values, whole(label)[..., None], axis=-1)[..., 0]
 
 
 def softmax_loss(x: Array, y: Array) -> Array:
@@ -382,7 +387,7 @@ def l2_loss(x: Array, label: Array) -> Array:
     """
     label = np.asarray(label)
     if label.shape != x.shape and label.shape == x.shape[:1]:
-        label = label[:, None] if x.shape[1:] == (1,) else np.asarray(_whole(label)[:, None] == np.arange(x.shape[1]), x.dtype)
+        label = label[:, None] if x.shape[1:] == (1,) else np.asarray(whole(label)[:, None] == np.arange(x.shape[1]), x.dtype)
     if label.shape != x.shape:
         raise ValueError(f"[l2_loss] labels of shape {label.shape} do not fit values of shape {x.shape}")
     return np.sum((x - label) ** 2) / x.shape[0]

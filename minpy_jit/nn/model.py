@@ -231,8 +231,9 @@ class ModelBase:
         if missing:
             raise KeyError(f"[load] {prefix} has no parameter {', '.join(map(repr, missing))}; it has {', '.join(params) or 'none'}")
         with self.context():
-            for name, value in params.items():
-                self.params[name] = np.array(value.astype(self._loaded_dtype(name, value)))
+            # all of them, then in place: a file that does not fit changes nothing
+            loaded = {name: np.array(value.astype(self._loaded_dtype(name, value))) for name, value in params.items()}
+            self.params.update(loaded)
             self.aux_params.update({name: np.array(value) for name, value in aux.items()})
 
     def _loaded_dtype(self, name: str, value: numpy.ndarray) -> Any:

@@ -503,7 +503,8 @@ class Model(ModelBase):
                 loss = self.loss
 
             def objective() -> Any:
-                arguments = () if forward_args is None else tuple([cast(a, self.dtype, self.ctx) for a in as_tuple(forward_args)])
+                given = () if forward_args is None else as_tuple(forward_args)
+                arguments = tuple([a if a is None else cast(a, self.dtype, self.ctx) for a in given])
                 named = {k: cast(v, self.dtype, self.ctx) if hasattr(v, "dtype") else v for k, v in (forward_kwargs or {}).items()}
                 predictions = self._forward(forward or self.forward, arguments, named)
                 if loss is None:
@@ -642,7 +643,7 @@ class _Settings:
         object.__setattr__(self, "_config", config)
 
     def __getattr__(self, name: str) -> Any:
-        config = vars(self)["_config"]
+        config = vars(self).get("_config", {})
         if name not in config:
             raise AttributeError(f"[Updater] no setting {name!r}; settings: {', '.join(config)}")
         return config[name]
@@ -686,6 +687,9 @@ class Updater:
             config.update(changed)
 
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            # a copy has nothing yet when copy and pickle ask it
+            raise AttributeError(name)
         found = [config[name] for config in (*self._configs.values(), self._common) if name in config]
         if not found:
             raise AttributeError(f"[Updater] no setting {name!r}")

@@ -6,9 +6,10 @@ Each takes `name=`, and those with parameters `init_configs=` and `update_config
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
+import minpy_jit
 import minpy_jit.numpy as np
 from minpy_jit import ops
 
@@ -54,8 +55,10 @@ __all__ = [
     "Reshape",
     "Sequential",
     "Sub",
+    "Symbolic",
     "Tanh",
     "Updater",
+    "Variable",
 ]
 
 Array = Any
@@ -351,6 +354,28 @@ class BatchNorm(Layer):
         return dict.fromkeys(self._aux_param_names.values(), (shapes[0][self._axis],))
 
 
+class Variable(Layer):
+    """A parameter by itself, whatever it is called with.
+
+    Args:
+        shape: of the parameter, `variable`, zeros unless `init_configs` says otherwise.
+    """
+
+    def __init__(self, shape: Shape, name: str | None = None, init_configs: Configs = None, update_configs: Configs = None) -> None:
+        super().__init__(("variable",), name=name)
+        self._shape = tuple(shape)
+        self._register_init_configs(init_configs)
+        self._register_update_configs(update_configs)
+
+    def forward(self, *args: Any) -> Array:
+        """The parameter."""
+        return self._get_param(self._param_names["variable"])
+
+    def param_shapes(self, *shapes: Shape, **named: Shape) -> dict[str, Shape]:
+        """variable, of the shape given."""
+        return dict.fromkeys(self._param_names.values(), self._shape)
+
+
 class Embedding(Layer):
     """`layers.embedding`.
 
@@ -379,6 +404,60 @@ class Embedding(Layer):
     def param_shapes(self, *shapes: Shape, **named: Shape) -> dict[str, Shape]:
         """weight (input_dim, output_dim)."""
         return dict.fromkeys(self._param_names.values(), self._shape)
+
+
+class Symbolic(Layer):
+    """An MXNet symbol or a Gluon block (`minpy_jit.Function`): what it takes besides its inputs are parameters of the model.
+
+    Args:
+        symbol: the symbol.
+        variables: names of its inputs, in the order in which the layer is called with them; None: "data".
+
+    Raises:
+        ValueError: the symbol has no such input.
+    """
+
+    def __init__(
+        self,
+        symbol: Any,
+        variables: Sequence[str] | None = None,
+        init_configs: Configs = None,
+        update_configs: Configs = None,
+        name: str | None = None,
+    ) -> None:
+        self._function = minpy_jit.Function(symbol)
+        self._variables = ("data",) if variables is None else tuple(variables)
+        arguments = self._function.arguments
+        unknown = [v for v in self._variables if v not in arguments]
+        if unknown:
+            raise ValueError(
+                f"[Symbolic] the symbol has no input {unknown[0]!r}, but {', '.join(arguments)}; name its inputs in variables="
+            )
+        super().__init__([a for a in arguments if a not in self._variables], self._function.auxiliary, name=name)
+        self._register_init_configs({local: {"in_axis": 1} for local in self._params if "weight" in local})
+        self._register_init_configs(init_configs)
+        self._register_update_configs(update_configs)
+
+    def forward(self, *args: Any, **named: Any) -> Any:
+        """The symbol's result; a tuple where it has several."""
+        inputs = dict(zip(self._variables, args, strict=False)) | named
+        values = {local: self._get_param(name) for local, name in self._param_names.items()}
+        # copies, for the function moves them in place, and somebody may hold the old ones
+        states = {local: np.array(self._get_aux_param(name)) for local, name in self._aux_param_names.items()}
+        self._function.is_train = self._mode == "training"
+        found = self._function(**inputs, **values, **states)
+        self._owner().aux_params.update({name: states[local] for local, name in self._aux_param_names.items()})
+        return tuple(found) if isinstance(found, list) else found
+
+    def param_shapes(self, *shapes: Shape, **named: Shape) -> dict[str, Shape]:
+        """What MXNet infers from the inputs' shapes."""
+        found = self._function.get_params(**dict(zip(self._variables, shapes, strict=False)), **named)
+        return {self._param_names[local]: entry["shape"] for local, entry in found.items()}
+
+    def aux_param_shapes(self, *shapes: Shape, **named: Shape) -> dict[str, Shape]:
+        """What MXNet infers from the inputs' shapes."""
+        found = self._function.get_aux_params(**dict(zip(self._variables, shapes, strict=False)), **named)
+        return {self._aux_param_names[local]: entry["shape"] for local, entry in found.items()}
 
 
 # -- one step of a recurrent network -------------------------------------------------------------------------------------------------------

@@ -33,6 +33,10 @@ def _begin(w: Array, dw: Array, config: Config | None, decoupled: bool = False, 
     config = {} if config is None else config
     for name, value in defaults.items():
         config.setdefault(name, value)
+    for name in ("weight_decay", "clip_value", *defaults):
+        # NumPy's numbers, and ours, have a dtype that the parameter would take on
+        if hasattr(config.get(name), "dtype"):
+            config[name] = config[name].item()
     updates = config.get("t", 0)
     config["t"] = updates + 1
     rate = config["learning_rate"]
@@ -43,8 +47,8 @@ def _begin(w: Array, dw: Array, config: Config | None, decoupled: bool = False, 
         dw = np.clip(dw, -limit, limit)
     if decay and not decoupled:
         dw = dw + decay * w
-    # an integer would make another program than the floats after it
-    return config, 1.0 * rate, dw
+    # Python's float: an integer would make another program than the floats after it
+    return config, float(rate), dw
 
 
 def _state(config: Config, name: str, w: Array) -> Array:

@@ -22,7 +22,7 @@ import numpy
 import minpy_jit
 import minpy_jit.numpy as np
 
-from . import init, optim
+from . import init, layers, optim
 from .model import ModelBase, write_arrays
 
 Array = Any
@@ -175,6 +175,11 @@ class Checkpoint(Callback):
             solver.save_checkpoint(self.path)
 
 
+def _first(value: Any, count: int) -> Any:
+    """The first samples of an array, or of those in a list or tuple."""
+    return type(value)(_first(v, count) for v in value) if isinstance(value, (list, tuple)) else value[:count]
+
+
 class Solver:
     """Trains a model with batches.
 
@@ -248,6 +253,8 @@ class Solver:
             raise ValueError(f"[Solver] init_rule = {init_rule!r}; legal values: {', '.join(init.RULES)}, or a function")
         if resume and checkpoint is None:
             raise ValueError("[Solver] resume=True needs checkpoint=, the file to go on from")
+        if patience is not None and test_dataiter is None and not train_acc_num_samples:
+            raise ValueError("[Solver] patience= has nothing to go by; give a test_dataiter, or a train_acc_num_samples above 0")
         self.model, self.train_dataiter, self.test_dataiter = model, train_dataiter, test_dataiter
         self.task_type, self.init_rule, self.init_config = task_type, init_rule, dict(init_config or {})
         self.update_rule, self.optim_config = optim.lookup(update_rule), dict(optim_config or {})
@@ -415,9 +422,9 @@ class Solver:
             A number. What only fills the last batch does not count.
         """
         limit = None
-        count = getattr(dataiter, "num_data", None)
-        if num_samples is not None and (count is None or count > num_samples):
+        if num_samples is not None:
             if hasattr(dataiter, "getsubiter"):
+                # an iterator of its own: where the training data roll over, it matters where they are left
                 dataiter = dataiter.getsubiter(num_samples)
             else:
                 limit = num_samples
@@ -431,6 +438,8 @@ class Solver:
                 if self.task_type == "classification":
                     total += self._right(predictions, given.label[0], used)
                 else:
+                    if given.pad:
+                        given.label, predictions = _first(given.label, used), _first(predictions, used)
                     total += float(self.model.loss_batch(given, predictions)) * used
                 samples += used
                 if limit is not None and samples >= limit:
@@ -441,8 +450,9 @@ class Solver:
 
     @staticmethod
     def _right(predictions: Array, label: Array, used: int) -> int:
-        label = label if label.ndim == 1 else np.argmax(label, axis=1)
-        right = np.argmax(predictions, axis=1) == label
+        # class numbers may come as a column
+        classes = np.argmax(label, axis=1) if label.shape == predictions.shape else layers.whole(label.reshape(-1))
+        right = np.argmax(predictions, axis=1) == classes
         return int(numpy.count_nonzero(right.asnumpy()[:used]))
 
     # -- checkpoints -----------------------------------------------------------------------------------------------------------------------
@@ -454,6 +464,9 @@ class Solver:
 
         Args:
             path: an `.npz` file (one without pickles); it is there complete or not at all.
+
+        Raises:
+            TypeError: the update rule keeps something else than arrays, numbers and text.
         """
         arrays: dict[str, Any] = {}
         numbers: dict[str, Any] = {name: getattr(self, name) for name in _NUMBERS}
@@ -468,6 +481,11 @@ class Solver:
                     arrays[f"optim/{parameter}/{key}"] = value
                 elif value is None or isinstance(value, (bool, int, float, str)):
                     plain[key] = value
+                elif value is not self.optim_config.get(key):
+                    raise TypeError(
+                        f"[save_checkpoint] the update rule keeps {key!r}, a {type(value).__name__}; "
+                        "a checkpoint holds arrays, numbers and text"
+                    )
         numbers["numpy_random"] = numpy.random.get_state(legacy=False)
         numbers["python_random"] = random.getstate()
         if hasattr(self.train_dataiter, "get_state"):
@@ -517,7 +535,7 @@ class Solver:
         for name in _NUMBERS:
             setattr(self, name, numbers[name])
         self._losses, self._unread, self._finished = numbers["loss_history"], deque(), False
-        if "iterator" in numbers:
+        if numbers.get("iterator") is not None:
             self.train_dataiter.set_state(numbers["iterator"])
         else:
             self.train_dataiter.reset()

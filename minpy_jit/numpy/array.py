@@ -14,15 +14,15 @@ from typing import Any
 import numpy as np
 
 from ..config import config
-from ..errors import locate
+from ..errors import locate, with_op
 from ..trace import recorder as _recorder
 from ..trace.context import Context, DeviceValue, require
 from ..trace.handle import Handle, is_view, materialised, root_of, set_constructors
 from ..trace.op import TABLE, Op
 from ..trace.recorder import current, observe, value_of
-from ..trace.types import is_contiguous, is_f_contiguous, type_of
+from ..trace.types import copied_strides, is_f_contiguous, type_of
 from . import indexing
-from .convert import NUMBERS, host, operand
+from .convert import NUMBERS, beside, host, operand
 from .views import assign, cast_for_write
 
 
@@ -88,14 +88,18 @@ class ValueHandle(Handle):
             value.wait()
 
     def __array__(self, dtype: Any = None) -> np.ndarray:
-        data = observe(self, "__array__")
-        return data.copy() if dtype is None else data.astype(dtype)
+        data = self.laid_out("__array__")
+        return data.copy(order="K") if dtype is None else data.astype(dtype)
 
     @property
     def __array_interface__(self) -> dict[str, Any]:
-        copy = observe(self, "__array_interface__").copy(order="C")
+        if self.type.dtype.names is not None:
+            # NumPy would take the gaps between fields for fields; without it it asks __array__
+            raise AttributeError("__array_interface__")
+        copy = self.laid_out("__array_interface__").copy(order="K")
         # the consumer keeps what stands under "data" alive, but not an array that only lent its address
-        return {**copy.__array_interface__, "data": copy.reshape(-1).view(np.uint8)}
+        # (strides said outright: PIL takes None for a sign that it may read the object's own buffer)
+        return {**copy.__array_interface__, "data": copy.ravel(order="K").view(np.uint8), "strides": copy.strides}
 
     def __dlpack__(self, *, stream: Any = None) -> Any:
         return observe(self, "dlpack").copy().__dlpack__()
@@ -188,7 +192,10 @@ class ValueHandle(Handle):
 
     # -- shape ---------------------------------------------------------------------------------------------------------------------
     def __getitem__(self, key: Any) -> Any:
-        return indexing.get(self, key)
+        try:
+            return indexing.get(self, key)
+        except IndexError as error:
+            raise with_op(error, "getitem") from None
 
     def __iter__(self) -> Iterator[Any]:
         if not self.type.shape:
@@ -235,7 +242,10 @@ class Array(ValueHandle, metaclass=ArrayClass):
         return self.type.shape[0]
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        indexing.put(self, key, value)
+        try:
+            indexing.put(self, key, value)
+        except (IndexError, TypeError, ValueError) as error:
+            raise with_op(error, "setitem") from None
 
     def __delitem__(self, key: Any) -> None:
         raise ValueError("cannot delete array elements")
@@ -400,16 +410,9 @@ def duplicate(array: Handle) -> Any:
 def _plain_layout(copy: Handle) -> Handle:
     """A copy never keeps a view's gaps; the order of its axes in memory is the view's."""
     type_ = copy.type
-    if type_.strides is None or is_f_contiguous(type_):
+    if type_.strides is None:
         return copy
-    # as numpy/core/src/multiarray/ctors.c: PyArray_NewLikeArrayWithShape
-    shown = type_.numpy_strides()
-    strides = [0] * type_.ndim
-    step = type_.dtype.itemsize
-    for axis in sorted(range(type_.ndim), key=lambda i: -abs(shown[i]))[::-1]:
-        strides[axis] = step
-        step *= type_.shape[axis]
-    wanted = None if is_contiguous(type_.shape, strides, type_.dtype.itemsize) else tuple(strides)
+    wanted = copied_strides(type_, type_.dtype)
     return copy if wanted == type_.strides else TABLE["layout"](copy, strides=wanted)
 
 
@@ -434,7 +437,7 @@ def record_mixed(op: Op, left: Any, right: Any) -> Any:
     if priority is not None and priority > ValueHandle.__array_priority__:
         return NotImplemented
     try:
-        converted = operand(other)
+        converted = beside(ours, operand, other)
     except (TypeError, ValueError):
         return NotImplemented
     if isinstance(converted, Handle) and converted.type.dtype == object:
@@ -445,8 +448,8 @@ def record_mixed(op: Op, left: Any, right: Any) -> Any:
 def _is_foreign(op: Op, other: Any) -> bool:
     """Whether a scalar meets something that is neither a number nor an array."""
     if isinstance(other, (list, tuple)):
-        # NumPy's scalars repeat sequences, or refuse to
-        return op is TABLE["multiply"]
+        # NumPy's scalars repeat sequences, or refuse to, and have no matrix product
+        return op is TABLE["multiply"] or op is TABLE["matmul"]
     return not isinstance(other, (Handle, np.ndarray, np.generic, bool, int, float, complex)) and not hasattr(type(other), "__array__")
 
 
@@ -497,8 +500,8 @@ def power(base: Any, exponent: Any) -> Any:
     if type(exponent) in (int, float) and isinstance(base, ValueHandle):
         kind = base.type.dtype.kind
         name = _EXPONENTS.get(exponent)
-        if base.type.scalar and (kind == "b" or exponent == 0.5):
-            # NumPy's scalars have no fast paths: True ** 2 is an int64, (-inf) ** 0.5 is inf
+        if base.type.scalar and (kind in "bc" or exponent == 0.5):
+            # NumPy's scalars have no fast paths: True ** 2 is an int64, (-inf) ** 0.5 is inf, 1 / (3 + 0j) has an imaginary part of -0.0
             name = None
         if name is not None and (kind in "fc" or (exponent == 2 and (kind == "b" or (kind in "iu" and type(exponent) is int)))):
             return TABLE[name](base)
@@ -604,7 +607,9 @@ def _matmul(left: Any, right: Any) -> Any:
         if left.type.scalar and right.type.scalar:
             raise TypeError(f"unsupported operand type(s) for @: 'numpy.{left.type.dtype}' and 'numpy.{right.type.dtype}'")
         return TABLE["matmul"](left, right)
-    if type(left) in NUMBERS or type(right) in NUMBERS:
+    # (isinstance would say yes of ours too)
+    single = issubclass(type(left), np.generic) or issubclass(type(right), np.generic)
+    if type(left) in NUMBERS or type(right) in NUMBERS or (single and (type(left) is Scalar or type(right) is Scalar)):
         if type(left) is Scalar or type(right) is Scalar:
             raise TypeError(f"unsupported operand type(s) for @: '{_type_name(left)}' and '{_type_name(right)}'")
         raise ValueError(

@@ -15,8 +15,8 @@ from ..trace.ops.normalise import normalise_axis
 from ..trace.recorder import observe
 from . import fallback, reductions, shaping
 from .convert import NUMBERS
-from .creation import asarray, without_scalar
-from .output import deliver, deliver_reduced
+from .creation import asarray, like_layout, without_scalar
+from .output import deliver, deliver_reduced, out_array
 from .shaping import handle
 from .ufuncs import HOST_KINDS
 
@@ -27,8 +27,13 @@ _HOST = HOST_KINDS + "Mm"
 def round(a: Any, decimals: int = 0, out: Any = None) -> Any:
     """Rounded to decimals, ties to even."""
     x = handle(a)
-    if x.type.dtype.kind in _HOST:
+    if x.type.dtype.kind in _HOST or (x.type.dtype.kind == "b" and out is not None):
         return fallback.call(np.round, (a, decimals, out), None, "round")
+    if out is not None and out_array(out).shape != x.type.shape:
+        raise ValueError(f"[round] invalid output shape {out_array(out).shape} for {x.type.shape}; give one of that shape")
+    if out is None and x.type.dtype.kind in "iu" and (x.type.ndim or x.type.scalar) and operator.index(decimals) >= 0:
+        # nothing to round: NumPy returns the array itself
+        return x
     return deliver(TABLE["round"](x, decimals=operator.index(decimals)), out, "round")
 
 
@@ -68,8 +73,13 @@ def nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, ne
         result = fallback.call(np.nan_to_num, (x, True, nan, posinf, neginf), None, "nan_to_num")
     else:
         result = TABLE["nan_to_num"](given, nan=nan, posinf=posinf, neginf=neginf)
-    in_place = not copy and (isinstance(x, np.ndarray) or (isinstance(x, Handle) and not x.type.scalar))
-    return deliver(result, x, "nan_to_num") if in_place else result
+    if copy or not isinstance(x, (np.ndarray, Handle)) or (isinstance(x, Handle) and x.type.scalar):
+        return result
+    # of an array of no axes NumPy returns the element, and where all are numbers it writes nothing
+    shown: Any = x
+    if given.type.dtype.kind in "fc":
+        shown = deliver(result, x, "nan_to_num")
+    return shown if shown.ndim else shown[()]
 
 
 def isreal(x: Any) -> Any:
@@ -197,10 +207,11 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> An
     x = handle(f)
     axes = tuple(range(x.type.ndim)) if axis is None else shaping.normalize_axes(axis, x.type.ndim)
     steps = varargs * len(axes) if len(varargs) == 1 else varargs or (1.0,) * len(axes)
-    plain = all_numbers(steps) and len(steps) == len(axes)
+    plain = all_numbers(varargs) and len(steps) == len(axes)
     if not plain or edge_order != 1 or x.type.dtype.kind in "b" + _HOST:
         return fallback.call(np.gradient, (f, *varargs), {"axis": axis, "edge_order": edge_order}, "gradient")
-    found = composite.gradient(x, tuple(steps), axes)
+    # NumPy fills arrays that are laid out as `f`
+    found = [like_layout(g, x) for g in composite.gradient(x, tuple(steps), axes)]
     return found[0] if len(axes) == 1 else found
 
 
@@ -238,8 +249,8 @@ def trapz(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
     n = values.type.shape[axis]
     later = TABLE["slice_axis"](values, axis=axis, start=min(1, n), stop=n)
     earlier = TABLE["slice_axis"](values, axis=axis, start=0, stop=max(n - 1, 0))
-    mean = (later + earlier) / 2.0
-    return reductions.sum(width * mean if isinstance(width, Handle) else mean * width, axis)
+    # (multiplied first, as NumPy does it: integers wrap)
+    return reductions.sum(width * (later + earlier) / 2.0, axis)
 
 
 def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None) -> Any:
@@ -412,8 +423,9 @@ def polyval(p: Any, x: Any) -> Any:
     if isinstance(x, np.poly1d):
         return fallback.call(np.polyval, (p, x), None, "polyval")
     coefficients, at = asarray(p), handle(x)
-    result = TABLE["zeros"](shape=at.type.shape, dtype=at.type.dtype, context=at.type.context)
-    for k in range(coefficients.type.shape[0] if coefficients.type.ndim else 1):
-        term = coefficients[k] if coefficients.type.ndim else coefficients
-        result = TABLE["add"](TABLE["multiply"](result, at), term)
+    if coefficients.type.ndim == 0:
+        raise TypeError("iteration over a 0-d array")
+    result = like_layout(TABLE["zeros"](shape=at.type.shape, dtype=at.type.dtype, context=at.type.context), at)
+    for k in range(coefficients.type.shape[0]):
+        result = TABLE["add"](TABLE["multiply"](result, at), coefficients[k])
     return result

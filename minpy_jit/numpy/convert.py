@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import functools
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
 import numpy as np
 
 from ..errors import with_op
-from ..trace.context import CPU, current_context
+from ..trace.context import Context, current_context, inside, others
 from ..trace.handle import Handle, materialised
 from ..trace.pure import set_ambient
 from ..trace.recorder import current, observe
 from ..trace.types import type_of
 
 NUMBERS: tuple[Any, ...] = (bool, int, float, complex)
+Function = TypeVar("Function", bound=Callable[..., Any])
 _default_dtype = np.dtype(np.float64)
 _default_chosen = False
-set_ambient(lambda: _default_dtype)
+set_ambient(lambda: (_default_dtype, current().policy))
 
 
 def default_dtype(otherwise: Any = None) -> np.dtype:
@@ -89,6 +91,21 @@ def check_fits(value: Any, dtype: np.dtype) -> None:
         raise with_op(error, "setitem") from None
 
 
+def check_single(value: Handle, dtype: np.dtype) -> None:
+    """Refuse an array that is no scalar, yet is written to one element, where NumPy's conversion by `int(value)` or `float(value)` fails.
+
+    Raises:
+        ValueError: it has several elements, or one that is no number of that kind.
+    """
+    given = value.type.dtype.kind
+    fits = value.type.size == 1 and (given != "c" or dtype.kind not in "iuf")
+    if fits and given == "f" and dtype.kind in "iu" and current().session is None:
+        number = observe(value, "setitem").reshape(())[()]
+        fits = bool(np.isfinite(number)) and np.iinfo(dtype).min <= int(number) <= np.iinfo(dtype).max
+    if not fits:
+        raise ValueError("[setitem] setting an array element with a sequence.")
+
+
 def is_array_like(value: Any) -> bool:
     """Whether NumPy would take it for an array rather than an object."""
     return isinstance(value, (np.ndarray, np.generic, list, tuple)) or hasattr(value, "__array__") or hasattr(value, "__array_interface__")
@@ -122,6 +139,11 @@ def as_handle(value: Any, dtype: Any = None) -> Handle:
     return found if isinstance(found, Handle) else array_of(found, dtype)
 
 
+def plain(value: Any) -> Any:
+    """MXNet's arrays, which NumPy cannot read, as NumPy's; anything else as it is."""
+    return value.asnumpy() if hasattr(value, "asnumpy") else value
+
+
 def array_of(value: Any, dtype: Any = None) -> Handle:
     """An array of NumPy arrays, nested sequences (of our arrays too: gradients flow through) or numbers, copied."""
     if isinstance(value, (list, tuple)) and contains_handle(value):
@@ -134,7 +156,7 @@ def array_of(value: Any, dtype: Any = None) -> Handle:
         return copied(value, lambda: np.array(value, dtype=dtype, order="K"))
 
     def copy() -> np.ndarray:
-        made = np.array(value, dtype=dtype)
+        made = np.array(plain(value), dtype=dtype)
         if dtype is None and made.dtype == np.float64 and _default_dtype != np.float64 and _only_python_floats(value):
             made = made.astype(_default_dtype)
         return made
@@ -153,9 +175,47 @@ def _only_python_floats(value: Any) -> bool:
     return True
 
 
-def context_of(*values: Any) -> Any:
-    """The context of the first handle among the values, else the CPU."""
+# -- where things are made ----------------------------------------------------------------------------------------------------------------
+def home_of(values: Iterable[Any]) -> Context | None:
+    """The context of the first array of ours among the values (nested lists, tuples and dicts are searched), or None."""
     for value in values:
+        found = None
         if isinstance(value, Handle):
             return value.type.context
-    return CPU
+        if isinstance(value, (list, tuple)):
+            found = home_of(value)
+        elif isinstance(value, dict):
+            found = home_of(value.values())
+        if found is not None:
+            return found
+    return None
+
+
+def beside(array: Handle, make: Callable[..., Any], *args: Any) -> Any:
+    """`make(*args)`; what it makes of data that is not ours lives where `array` does."""
+    return inside(array.type.context, make, args, {}) if others else make(*args)
+
+
+def follows(function: Function) -> Function:
+    """A function that works where its first array lives: what it makes of numbers, lists and NumPy's arrays, or of nothing, lives there.
+
+    0.15 µs a call as long as only the host's context is in use.
+    """
+
+    @functools.wraps(function)
+    def following(*args: Any, **kwargs: Any) -> Any:
+        try:
+            if not others:
+                return function(*args, **kwargs)
+            context = home_of(args)
+            if context is None and kwargs:
+                context = home_of(kwargs.values())
+            if context is None or context is current_context():
+                return function(*args, **kwargs)
+            return inside(context, function, args, kwargs)
+        except Exception as error:
+            raise with_op(error, args[0].__name__ if is_method else function.__name__) from None
+
+    # (of a ufunc)
+    is_method = "." in function.__qualname__
+    return following  # type: ignore[return-value]

@@ -7,14 +7,15 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import ContextError
 from ..trace.context import current_context
-from ..trace.handle import Alias, Handle, materialised
+from ..trace.handle import Alias, Handle, is_writeable, materialised
 from ..trace.op import TABLE
-from ..trace.recorder import observe
+from ..trace.recorder import current, observe
 from ..trace.types import array_type, contiguous_strides, is_f_contiguous
 from . import fallback
 from .array import duplicate
-from .convert import array_of, check_fits, contains_handle, copied, default_dtype, host
+from .convert import array_of, check_fits, contains_handle, copied, default_dtype, host, plain
 from .facts import creation_dtype
 from .output import result_layout
 from .views import make_view
@@ -41,6 +42,8 @@ def array(
         object = object.__minpy_array__()
     if isinstance(object, Handle):
         made = _array_of_handle(object, wanted, copy)
+        if order == "A" and copy:
+            order = "F" if object.type.strides is not None and is_f_contiguous(object.type) else "C"
     elif isinstance(object, (list, tuple)) and contains_handle(object):
         made = _nested(object, wanted)
     else:
@@ -56,7 +59,7 @@ def _array_of_data(data: Any, dtype: Any, order: str) -> Handle:
         return array_of(data)
     if dtype is None and default_dtype() != _FLOAT64:
         return array_of(data)
-    return copied(data, lambda: np.array(data, dtype=dtype, order=order))  # type: ignore[call-overload]
+    return copied(data, lambda: np.array(plain(data), dtype=dtype, order=order))  # type: ignore[call-overload]
 
 
 def _array_of_handle(x: Handle, dtype: np.dtype | None, copy: bool) -> Handle:
@@ -72,7 +75,7 @@ def without_scalar(x: Handle) -> Handle:
     """A scalar as a 0-d array (other arrays as they are)."""
     if not x.type.scalar:
         return x
-    if x.memory is not None:
+    if x.memory is not None and not current().follows(x):
         return materialised(x.memory, array_type((), x.type.dtype, context=x.type.context))
     return TABLE["reshape"](x, shape=())
 
@@ -81,11 +84,15 @@ def _nested(data: Any, dtype: np.dtype | None) -> Handle:
     """Nested sequences with arrays of ours in them: stacked, so that gradients flow. Irregular ones are observed and left to NumPy."""
     try:
         made = _stacked(data, dtype)
+    except ContextError:
+        raise
     except (ValueError, TypeError):
         # among them what does not fit the dtype: NumPy says it again
         with fallback.looking():
             return fallback.call(np.array, (data,), {} if dtype is None else {"dtype": dtype}, "array")
-    return made if dtype is None or made.type.dtype == dtype else TABLE["astype"](made, dtype=dtype)
+    if dtype is not None and made.type.dtype != dtype:
+        made = TABLE["astype"](made, dtype=dtype)
+    return result_layout(made, "C")
 
 
 def _stacked(data: Any, dtype: np.dtype | None = None) -> Handle:
@@ -150,12 +157,12 @@ _REQUIREMENTS |= {"C_CONTIGUOUS": "C", "F_CONTIGUOUS": "F", "ENSUREARRAY": "E"}
 
 
 def require(a: Any, dtype: Any = None, requirements: Any = None, *, like: Any = None) -> Any:
-    """An array that satisfies requirements: "C", "F" (order); ours always own their memory and are aligned."""
+    """An array that satisfies requirements: "C", "F" (order), "O" (no view), "W" (writeable); ours are always aligned."""
     wanted = {_REQUIREMENTS[str(r).upper()] for r in ([requirements] if isinstance(requirements, str) else requirements or ())}
     if {"C", "F"} <= wanted:
         raise ValueError('Cannot specify both "C" and "F" order')
     made = array(a, dtype, copy=False, order="F" if "F" in wanted else "C" if "C" in wanted else "K")
-    return duplicate(made) if "O" in wanted and made.base is not None else made
+    return array(made, order="A") if ("O" in wanted and made.base is not None) or ("W" in wanted and not is_writeable(made)) else made
 
 
 def copy(a: Any, order: str = "K", subok: bool = False) -> Any:
@@ -192,6 +199,8 @@ def _shape(shape: Any) -> tuple[int, ...]:
         wanted = tuple([int(n) for n in observe(shape, "shape")])
     elif isinstance(shape, np.ndarray) and shape.ndim:
         wanted = tuple([int(n) for n in shape])
+    elif isinstance(shape, (bool, np.bool_)):
+        raise TypeError(f"expected a sequence of integers or a single integer, got '{shape}'")
     else:
         wanted = (operator.index(shape),)
     for n in wanted:
@@ -261,6 +270,11 @@ def _like_layout(made: Handle, prototype: Handle, order: str) -> Handle:
     dense = contiguous_strides([made.type.shape[i] for i in axes], made.type.dtype.itemsize)
     strides = tuple(dense[axes.index(i)] for i in range(len(kept)))
     return TABLE["layout"](made, strides=strides)
+
+
+def like_layout(made: Handle, prototype: Handle) -> Handle:
+    """`made` in the memory order of an array of its shape."""
+    return made if prototype.type.strides is None else _like_layout(made, prototype, "K")
 
 
 def zeros_like(a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None) -> Any:

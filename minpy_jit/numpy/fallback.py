@@ -18,9 +18,10 @@ from typing import Any
 import numpy as np
 
 from ..config import config
-from ..errors import FallbackError, FallbackWarning, user_line
-from ..trace.context import Context, current_context
+from ..errors import FallbackError, FallbackWarning, user_line, with_op
+from ..trace.context import Context, current_context, require_same
 from ..trace.handle import Handle, materialised
+from ..trace.pytree import flatten
 from ..trace.recorder import current
 from ..trace.stats import stats
 from .array import ValueHandle
@@ -47,9 +48,18 @@ MUTATED: dict[str, tuple[int, str]] = {
 
 
 def set_tape_hook(hook: TapeHook | None) -> None:
-    """Told by the autograd layer what to call after a fallback under an active tape: `hook(function, name, args, kwargs, results)`."""
+    """Told by the autograd layer what to call after a fallback under an active tape: `hook(function, name, args, kwargs, results)`.
+
+    `function` is None where no rule can be given for what was done.
+    """
     global _tape_hook
     _tape_hook = hook
+
+
+def without_rule(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], results: Any) -> None:
+    """Values were made from arrays of ours outside of any graph: asking for their gradient is an error, not a silent zero."""
+    if _tape_hook is not None and current().tapes:
+        _tape_hook(None, name, args, kwargs, results)
 
 
 class _Quiet(threading.local):
@@ -85,13 +95,19 @@ class _Visit:
         # scratch arrays that NumPy writes to, with the handles that they stand for
         self.written: list[tuple[Handle, np.ndarray]] = []
 
+    def met(self, handle: Handle) -> None:
+        """Note an array of ours; looking at arrays of several contexts is no mixing."""
+        self.seen = True
+        if self.context is None:
+            self.context = handle.type.context
+        elif self.context is not handle.type.context and not _quiet.observer:
+            require_same(self.cause.removeprefix("fallback "), (self.context, handle.type.context))
+
     def read(self, value: Any) -> Any:
         """The value with every array of ours in it observed."""
         if isinstance(value, Handle):
             assert isinstance(value, ValueHandle)
-            self.seen = True
-            if self.context is None:
-                self.context = value.type.context
+            self.met(value)
             data = value.laid_out(self.cause)
             self.nbytes += data.nbytes
             if value.type.scalar:
@@ -117,9 +133,7 @@ class _Visit:
     def write(self, value: Any) -> Any:
         """The value with every array of ours in it replaced by memory that NumPy may write to."""
         if isinstance(value, ValueHandle) and not value.type.scalar:
-            self.seen = True
-            if self.context is None:
-                self.context = value.type.context
+            self.met(value)
             scratch = value.laid_out(self.cause).copy(order="K")
             self.nbytes += scratch.nbytes
             self.written.append((value, scratch))
@@ -184,16 +198,21 @@ def call(function: Callable[..., Any], args: tuple[Any, ...] = (), kwargs: Mappi
                 f"use functions with an op of their own, or set config.fallback = 'warn'"
             )
         warnings.warn(FallbackWarning(f"[{name}] runs in NumPy on the host; called at {line}"), stacklevel=3)
-    session = current().session
+    recorder = current()
+    if counted and recorder.policy is not None:
+        recorder.policy.host_call(name)
+    session = recorder.session
     if counted and session is not None:
         session.host_call(name)
     started = perf_counter()
     positions, names = _written_arguments(function, name)
     given = tuple([visit.write(a) if i in positions else visit.read(a) for i, a in enumerate(args)])
     named = {k: visit.write(v) if k in names else visit.read(v) for k, v in kwargs.items() if k != "like"}
-    result = function(*given, **named)
-    for handle, scratch in visit.written:
-        assign(handle, materialised(scratch, handle.type))
+    try:
+        result = function(*given, **named)
+    except Exception as error:
+        raise with_op(error, name) from None
+    written = [(handle, materialised(scratch, handle.type)) for handle, scratch in visit.written]
     if visit.context is None:
         visit.context = current_context()
     wrapped = visit.wrap(result)
@@ -205,7 +224,14 @@ def call(function: Callable[..., Any], args: tuple[Any, ...] = (), kwargs: Mappi
         stats.counts["fallbacks"] += 1
         stats.counts["fallback_bytes"] += visit.nbytes
         if _tape_hook is not None and current().tapes:
-            _tape_hook(function, name, args, kwargs, wrapped)
+            if written:
+                # before the handles mean what was written: the arguments are what they were
+                kept = [leaf for leaf in flatten(wrapped)[0] if all(leaf is not handle for handle, _ in written)]
+                without_rule(name, args, kwargs, [*kept, *[made for _, made in written]])
+            else:
+                _tape_hook(function, name, args, kwargs, wrapped)
+    for handle, made in written:
+        assign(handle, made)
     return wrapped
 
 

@@ -7,13 +7,15 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import with_op
+from ..trace.context import require_same
 from ..trace.handle import Handle, is_known, is_view, materialised, root_of
 from ..trace.op import TABLE
 from ..trace.ops import index_spec
 from ..trace.recorder import current, observe
 from ..trace.types import array_type
-from .convert import NUMBERS, array_of, check_fits, host, operand
-from .views import Chain, assign, check_writeable, extended, has_overlap, make_view, memory_order, resolved, split, strides_of, write
+from .convert import NUMBERS, array_of, beside, check_fits, check_single, host, is_array_like, operand
+from .views import assign, chain_of, check_writeable, extended, has_overlap, make_view, memory_order, resolved, split, strides_of, write
 
 
 def get(x: Handle, key: Any) -> Any:
@@ -28,6 +30,8 @@ def get(x: Handle, key: Any) -> Any:
     if isinstance(key, Handle) and key.type.scalar and key.type.dtype.kind in "iu" and x.type.ndim > 1:
         # the result is a view, and which one depends on the value
         key = int(observe(key, "index"))
+    elif type(key) is tuple and _shows_a_view(key, x.type.ndim):
+        key = tuple([int(observe(p, "index")) if isinstance(p, Handle) else p for p in key])
     parsed = index_spec.parse(key, x.type.shape)
     if parsed is None:
         return _get_advanced(x, key)
@@ -47,6 +51,21 @@ def get(x: Handle, key: Any) -> Any:
         return TABLE["getitem"](x, *parsed.numbers, spec=parsed.spec)
     root, (op, numbers, params) = whole
     return op(root, *numbers, **op.named(params))
+
+
+def _shows_a_view(key: tuple[Any, ...], ndim: int) -> bool:
+    """Whether a key of pending integers, slices, None and an Ellipsis shows a view, and which one depends on the integers."""
+    pending = whole = 0
+    for part in key:
+        if isinstance(part, Handle):
+            if not (part.type.scalar and part.type.dtype.kind in "iu"):
+                return False
+            pending += 1
+        elif part is None or part is Ellipsis or isinstance(part, slice):
+            whole += 1
+        elif not isinstance(part, (int, np.integer)) or isinstance(part, bool):
+            return False
+    return pending > 0 and (whole > 0 or len(key) < ndim)
 
 
 def _is_field(key: Any) -> bool:
@@ -72,14 +91,12 @@ def put(x: Handle, key: Any, value: Any) -> None:
         return
     check_writeable(x)
     parsed = index_spec.parse(key, x.type.shape)
-    if isinstance(value, (list, tuple)):
-        if parsed is not None and parsed.scalar and x.type.dtype.kind in "iufc":
-            raise (TypeError if x.type.dtype.kind == "c" else ValueError)("[setitem] setting an array element with a sequence.")
-        # element by element, as NumPy converts them
-        value = array_of(value, x.type.dtype)
-    value = operand(value)
-    if type(value) in NUMBERS or parsed is not None:
-        check_fits(value, x.type.dtype)
+    if parsed is not None and parsed.scalar:
+        value = as_element(x, value)
+    else:
+        value = _as_values(x, value, None if parsed is None else parsed.ndim)
+        if type(value) in NUMBERS or parsed is not None:
+            check_fits(value, x.type.dtype)
     if parsed is not None:
         _put_basic(x, parsed, value)
         return
@@ -92,15 +109,67 @@ def put(x: Handle, key: Any, value: Any) -> None:
         fill = TABLE["astype"](value, dtype=x.type.dtype) if isinstance(value, Handle) else _filled(value, x)
         assign(x, TABLE["where"](key, fill, x))
         return
-    known = _known_masks(key)
+    known = _known_masks(x, key)
     if isinstance(known, np.ndarray) and known.dtype == np.bool_ and known.ndim == x.type.ndim and getattr(value, "ndim", 0) > 1:
         raise TypeError(
             f"NumPy boolean array indexing assignment requires a 0 or 1-dimensional input, input has {value.type.ndim} dimensions"
         )
     structure, indices = index_spec.classify_advanced(known, x.type.ndim)
     _check_known(structure, indices, x.type.shape)
-    arrays = [i if isinstance(i, Handle) else array_of(i) for i in indices]
+    arrays = [i if isinstance(i, Handle) else beside(x, array_of, i) for i in indices]
     assign(x, TABLE["setitem_arrays"](x, value, *arrays, structure=structure))
+
+
+def as_element(x: Handle, value: Any) -> Any:
+    """What one element of `x` takes: a number or an array of one element, converted as `float(value)` and `int(value)` would.
+
+    Raises:
+        OverflowError, TypeError, ValueError: NumPy's.
+    """
+    dtype = x.type.dtype
+    if dtype.kind in "biufc":
+        if isinstance(value, (list, tuple)):
+            if dtype.kind != "b":
+                raise (TypeError if dtype.kind == "c" else ValueError)("[setitem] setting an array element with a sequence.")
+            value = bool(value)
+        value = _as_values(x, value, None)
+        if isinstance(value, Handle) and value.type.ndim:
+            check_single(value, dtype)
+    else:
+        value = _as_values(x, value, None)
+    check_fits(value, dtype)
+    return value
+
+
+def _as_values(x: Handle, value: Any, ndim: int | None) -> Any:
+    """What is written to `x` as numbers and arrays of ours. What is no number of an array is converted here, where an error is seen.
+
+    Args:
+        ndim: of what is written to: nested sequences may not be deeper. None: they may.
+    """
+    dtype = x.type.dtype
+    if isinstance(value, Handle):
+        if value.type.dtype.kind not in "OSU" or dtype.kind not in "biufc":
+            return value
+        value = observe(value, "setitem")
+    elif type(value) in NUMBERS:
+        return value
+    if isinstance(value, (list, tuple)):
+        # element by element, as NumPy converts them
+        made = beside(x, array_of, value, dtype)
+        if ndim is not None and made.type.ndim > ndim and dtype.kind != "O":
+            raise ValueError(
+                "[setitem] setting an array element with a sequence. The requested array would exceed the maximum number of "
+                f"dimension of {ndim}."
+            )
+        return made
+    foreign = value.dtype.kind in "OSU" if isinstance(value, (np.ndarray, np.generic)) else not is_array_like(value)
+    if not foreign or dtype.kind not in "biufc" or hasattr(type(value), "__minpy_array__"):
+        return beside(x, operand, value)
+    try:
+        return host(value.astype(dtype) if isinstance(value, np.ndarray) else np.array(value, dtype), x.type.context)
+    except (OverflowError, TypeError, ValueError) as error:
+        raise with_op(error, "setitem") from None
 
 
 def _put_basic(x: Handle, parsed: index_spec.Parsed, value: Any) -> None:
@@ -128,11 +197,6 @@ def shares_root(x: Handle, value: Any) -> bool:
 def _indexes_itself(x: Handle, key: Any) -> bool:
     """Whether the key lies in the memory that is written to. NumPy reads it while it writes, out of bounds even; here it is read before."""
     return any(isinstance(part, Handle) and root_of(part) is root_of(x) for part in (key if isinstance(key, tuple) else (key,)))
-
-
-def chain_of(x: Handle) -> Chain:
-    """The links from its root to a view (none for a plain array)."""
-    return x.alias.chain if x.alias is not None and x.alias.base is not None else ()
 
 
 def put_through_memory(x: Handle, value: Any, store: Callable[[np.ndarray, np.ndarray], Any], plain: bool = False) -> bool:
@@ -176,7 +240,7 @@ def put_through_memory(x: Handle, value: Any, store: Callable[[np.ndarray, np.nd
     sources = [TABLE["reshape"](TABLE["transpose"](elements, axes=axes), shape=(type_.size,))]
     if not shared:
         sources.append(TABLE["reshape"](new, shape=(new.type.size,)))
-    found = TABLE["take"](TABLE["concatenate"](*sources, axis=0), host(memory), axis=0, mode="raise")
+    found = TABLE["take"](TABLE["concatenate"](*sources, axis=0), host(memory, x.type.context), axis=0, mode="raise")
     back = tuple(sorted(range(len(axes)), key=axes.__getitem__))
     write(root, stem, TABLE["transpose"](TABLE["reshape"](found, shape=tuple([type_.shape[i] for i in axes])), axes=back))
     return True
@@ -199,9 +263,9 @@ def _filled(value: Any, x: Handle) -> Any:
 
 
 def _get_advanced(x: Handle, key: Any) -> Any:
-    structure, indices = index_spec.classify_advanced(_known_masks(key), x.type.ndim)
+    structure, indices = index_spec.classify_advanced(_known_masks(x, key), x.type.ndim)
     _check_known(structure, indices, x.type.shape)
-    arrays = [i if isinstance(i, Handle) else array_of(i) for i in indices]
+    arrays = [i if isinstance(i, Handle) else beside(x, array_of, i) for i in indices]
     return TABLE["getitem_arrays"](x, *arrays, structure=structure)
 
 
@@ -227,7 +291,7 @@ def _check_known(structure: tuple[Any, ...], indices: list[Any], shape: tuple[in
         axis += kind in ("array", "mask", "slice", "full")
 
 
-def _known_masks(key: Any) -> Any:
+def _known_masks(x: Handle, key: Any) -> Any:
     """Boolean arrays by their values: the shape of the result depends on them, so this observes."""
     parts = key if isinstance(key, tuple) else (key,)
     session = current().session
@@ -235,5 +299,8 @@ def _known_masks(key: Any) -> Any:
         for part in parts:
             if isinstance(part, np.ndarray) and part.dtype == np.bool_:
                 session.masked(part)
+    for part in parts:
+        if isinstance(part, Handle) and part.type.context is not x.type.context:
+            require_same("index", (x.type.context, part.type.context))
     known = tuple(observe(p, "mask") if isinstance(p, Handle) and p.type.dtype == np.bool_ else p for p in parts)
     return known if isinstance(key, tuple) else known[0]

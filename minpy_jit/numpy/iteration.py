@@ -14,14 +14,21 @@ from ..trace.ops.shape import reshape_is_view
 from ..trace.recorder import look, observe
 from . import fallback, indexing
 from .array import duplicate
-from .convert import NUMBERS, as_handle
-from .creation import asarray
+from .convert import NUMBERS, as_handle, beside
+from .creation import asarray, without_scalar
 from .shaping import flatten, reshaped
 from .views import assign, check_writeable, is_dense, laid_out, make_view, memory_order, split
 
 
 # -- flat ----------------------------------------------------------------------------------------------------------------------------------
-class FlatIterator:
+class _FlatType(type):
+    """`isinstance(it, np.flatiter)` holds for NumPy's own iterators too."""
+
+    def __instancecheck__(cls, instance: Any) -> bool:
+        return type.__instancecheck__(cls, instance) or isinstance(instance, np.flatiter)
+
+
+class FlatIterator(metaclass=_FlatType):
     """`x.flat`: the elements in C order, to iterate over, read and write."""
 
     __slots__ = ("_at", "base")
@@ -31,8 +38,11 @@ class FlatIterator:
         self.base, self._at = x, 0
 
     def __minpy_array__(self) -> Any:
-        """What functions make of it: the elements in one dimension (a view where memory allows)."""
-        return reshaped(self.base, (self.base.type.size,))
+        """What functions make of it: the elements in one dimension (a view where memory allows, else a copy that takes no values)."""
+        made = reshaped(self.base, (self.base.type.size,))
+        if not self.base.type.scalar and not reshape_is_view(self.base.type, made.type.shape):
+            made.flags.writeable = False
+        return made
 
     def __len__(self) -> int:
         return self.base.type.size
@@ -93,23 +103,23 @@ class FlatIterator:
         key = self._key(key)
         x = self.base
         check_writeable(x)
-        new = value if type(value) in NUMBERS else as_handle(value)
-        single = type(value) in NUMBERS or new.type.size == 1
         try:
             position = operator.index(key)
         except TypeError:
             position = None
         if position is not None:
-            if not single:
-                raise ValueError("Error setting single item of array.")
             if not -len(self) <= position < len(self):
                 raise IndexError(f"index {position} is out of bounds for size {len(self)}")
-            place = self._place(position % len(self))
             try:
-                x[place] = new if type(value) in NUMBERS else new if new.type.scalar else reshaped(new, ())
-            except (OverflowError, TypeError):
+                x[self._place(position % len(self))] = value
+            except (OverflowError, TypeError, ValueError):
                 raise ValueError("Error setting single item of array.") from None
             return
+        # values are cast as arrays are
+        new = value
+        if type(value) not in NUMBERS:
+            new = without_scalar(beside(x, as_handle, value, x.type.dtype if isinstance(value, (list, tuple)) else None))
+        single = type(value) in NUMBERS or new.type.size == 1
         if reshape_is_view(x.type, (x.type.size,)) and not indexing.has_overlap(x) and not indexing.shares_root(x, new):
             shown = self.__minpy_array__()
             if single or new.type.shape == shown[key].type.shape:
@@ -251,7 +261,9 @@ class nditer(metaclass=_IteratorType):
             return
         for given, scratch, readonly in zip(self._given, self._places, self._readonly, strict=True):
             if isinstance(given, Handle) and not readonly:
-                assign(given, materialised(scratch.copy(order="K"), given.type))
+                made = materialised(scratch.copy(order="K"), given.type)
+                fallback.without_rule("nditer", tuple([g for g in self._given if isinstance(g, Handle)]), {}, made)
+                assign(given, made)
 
     @property
     def value(self) -> Any:

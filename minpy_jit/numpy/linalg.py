@@ -11,33 +11,33 @@ from numpy.linalg import LinAlgError
 
 from ..trace.op import TABLE
 from ..trace.ops import composite
+from .convert import follows
 from .fallback import call, fallback
-from .products import deliver_product
+from .products import deliver_product, dot
 from .protocols import register
 from .shaping import handle, normalize_axes
 from .ufuncs import HOST_KINDS
 
 
-def _inexact(a: Any, name: str) -> Any:
+def _inexact(a: Any, name: str, square: bool = False) -> Any:
     """A stack of matrices of an inexact dtype that LAPACK takes.
 
     Raises:
-        LinAlgError: not enough dimensions.
+        LinAlgError: not enough dimensions, or not square where they have to be.
         TypeError: float16.
     """
     x = handle(a)
     if x.type.ndim < 2:
         raise LinAlgError(f"{x.type.ndim}-dimensional array given. Array must be at least two-dimensional")
+    if square and x.type.shape[-1] != x.type.shape[-2]:
+        raise LinAlgError("Last 2 dimensions of the array must be square")
     if x.type.dtype == np.float16:
         raise TypeError(f"array type {x.type.dtype} is unsupported in linalg")
     return x
 
 
 def _square(a: Any, name: str) -> Any:
-    x = _inexact(a, name)
-    if x.type.shape[-1] != x.type.shape[-2]:
-        raise LinAlgError("Last 2 dimensions of the array must be square")
-    return x
+    return _inexact(a, name, square=True)
 
 
 def inv(a: Any) -> Any:
@@ -105,6 +105,8 @@ def multi_dot(arrays: Any, *, out: Any = None) -> Any:
     given = [handle(a) for a in arrays]
     if len(given) < 2:
         raise ValueError("Expecting at least two arrays.")
+    if len(given) == 2:
+        return dot(given[0], given[1], out)
     first, last = given[0].type.ndim, given[-1].type.ndim
     if first == 1:
         given[0] = TABLE["reshape"](given[0], shape=(1, given[0].type.shape[0]))
@@ -147,6 +149,7 @@ def _fill() -> None:
         theirs = getattr(np.linalg, name)
         if name.startswith("_") or name in vars(module):
             if callable(theirs) and name in vars(module) and not isinstance(theirs, type):
+                setattr(module, name, follows(vars(module)[name]))
                 register(theirs, vars(module)[name])
             continue
         ours = theirs

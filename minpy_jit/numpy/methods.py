@@ -5,13 +5,14 @@ from __future__ import annotations
 import builtins
 import gc
 import operator
+import types
 from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
 
 from ..trace.context import Context, require
-from ..trace.handle import Alias, Handle, clone, is_view, is_writeable, materialised, root_of
+from ..trace.handle import Alias, Handle, clone, is_view, is_writeable, root_of
 from ..trace.op import TABLE
 from ..trace.ops.normalise import normalise_axis
 from ..trace.ops.shape import reshape_is_view
@@ -28,6 +29,8 @@ from .shaping import flatten, ravel, reshape, transpose
 from .views import assign, check_writeable, make_view, retype
 
 _N = namespace.NAMES
+# an argument that was not given, where None says something
+_SAME: Any = object()
 
 
 # -- methods that are functions of the namespace ------------------------------------------------------------------------------------------
@@ -78,8 +81,10 @@ def _clip(self: Any, min: Any = None, max: Any = None, out: Any = None, **kwargs
     return _N["clip"](self, min, max, out, **kwargs)
 
 
-def _conjugate(self: Any) -> Any:
+def _conjugate(self: Any, out: Any = None, /) -> Any:
     """The complex conjugate; real arrays come back as they are."""
+    if out is not None:
+        return _N["conjugate"](self, out)
     return TABLE["conjugate"](self) if self.type.dtype.kind == "c" else self
 
 
@@ -92,6 +97,8 @@ def _reshape(self: Any, *shape: Any, order: str = "C") -> Any:
     """The same elements in another shape."""
     if not shape:
         raise TypeError("reshape() takes exactly 1 argument (0 given)")
+    if shape == (None,):
+        return _view(self)
     return reshape(self, shape[0] if len(shape) == 1 else shape, order)
 
 
@@ -154,17 +161,20 @@ def _scalar_astype(value: Any, dtype: Any) -> Any:
     return value.astype(dtype)
 
 
-def _view(self: Any, dtype: Any = None, type: Any = None) -> Any:
+def _view(self: Any, dtype: Any = _SAME, type: Any = None) -> Any:
     """A view of the same memory, as elements of another dtype if one is given.
 
     Raises:
         ValueError: the bytes of the last axis do not make up elements of that dtype.
     """
+    # (classes of NumPy's, such as `matrix`, are wrapped in the namespace)
+    if isinstance(dtype, fallback.ClassFallback):
+        dtype = dtype.__wrapped__
     if dtype is Array or (isinstance(dtype, builtins.type) and issubclass(dtype, np.ndarray)):
-        type, dtype = dtype, None
+        type, dtype = dtype, _SAME
     if type is not None and type is not Array and type is not np.ndarray:
-        return observe(self, "view").view(type=type) if dtype is None else observe(self, "view").view(dtype, type)
-    wanted = self.type.dtype if dtype is None else np.dtype(dtype)
+        return observe(self, "view").view(type=type) if dtype is _SAME else observe(self, "view").view(dtype, type)
+    wanted = self.type.dtype if dtype is _SAME else np.dtype(dtype)
     if wanted == self.type.dtype:
         return self if self.type.scalar else self[...]
     return (
@@ -189,14 +199,7 @@ def _viewable(x: Any, dtype: np.dtype) -> np.dtype:
     return dtype
 
 
-# -- in-place ones: a scratch copy is written by NumPy and assigned ----------------------------------------------------------------------
-def _rewrite(self: Any, cause: str, write: Callable[[np.ndarray], Any]) -> None:
-    check_writeable(self)
-    scratch = self.laid_out(cause).copy(order="K")
-    write(scratch)
-    assign(self, materialised(scratch, self.type))
-
-
+# -- in-place ones -----------------------------------------------------------------------------------------------------------------------
 def _sort(self: Array, axis: int = -1, kind: Any = None, order: Any = None) -> None:
     """Sort in place."""
     if axis is None:
@@ -208,7 +211,9 @@ def _sort(self: Array, axis: int = -1, kind: Any = None, order: Any = None) -> N
 
 def _fill(self: Array, value: Any) -> None:
     """Set every element."""
-    self[...] = value
+    check_writeable(self)
+    new = indexing.as_element(self, value)
+    self[...] = reshape(new, ()) if isinstance(new, Handle) and new.type.ndim else new
 
 
 def _partition(self: Array, kth: Any, axis: int = -1, kind: str = "introselect", order: Any = None) -> None:
@@ -230,7 +235,10 @@ def _itemset(self: Any, *args: Any) -> None:
             raise ValueError("can only convert an array of size 1 to a Python scalar")
         self[...] = value
     elif len(at) == 1 and not isinstance(at[0], tuple):
-        self.flat[operator.index(at[0])] = value
+        position = operator.index(at[0])
+        if not -self.type.size <= position < self.type.size:
+            raise IndexError(f"index {position} is out of bounds for size {self.type.size}")
+        self[np.unravel_index(position % self.type.size, self.type.shape)] = value
     else:
         self[at[0] if len(at) == 1 else tuple(at)] = value
 
@@ -281,9 +289,12 @@ def _become(self: Handle, value: Handle) -> None:
 def _byteswap(self: Any, inplace: bool = False) -> Any:
     """The bytes of every element reversed."""
     if inplace:
-        _rewrite(self, "byteswap", lambda scratch: scratch.byteswap(inplace=True))
-        return self
-    return fallback.call(np.ndarray.byteswap, (as_handle(self),), None, "byteswap")
+        check_writeable(self)
+    made = fallback.call(np.ndarray.byteswap, (as_handle(self),), None, "byteswap")
+    if not inplace:
+        return made
+    assign(self, made)
+    return self
 
 
 def _setfield(self: Array, val: Any, dtype: Any, offset: int = 0) -> None:
@@ -322,7 +333,9 @@ def _getfield(self: Any, dtype: Any, offset: int = 0) -> Any:
     wanted, size = np.dtype(dtype), self.type.dtype.itemsize
     if self.type.scalar or self.type.dtype.hasobject or not 0 <= offset <= size - wanted.itemsize:
         return fallback.call(np.ndarray.getfield, (as_handle(self), dtype, offset), None, "getfield")
-    record = np.dtype({"names": ["field"], "formats": [wanted], "offsets": [offset], "itemsize": size})
+    # every byte belongs to a field: NumPy copies no others
+    parts = [("before", f"V{offset}"), ("field", wanted), ("after", f"V{size - offset - wanted.itemsize}")]
+    record = np.dtype([part for part in parts if part[1] != "V0"])
     return make_view(make_view(self, TABLE["reinterpret"], (), (record,)), TABLE["field"], (), ("field",))
 
 
@@ -502,6 +515,8 @@ class Flags:
             object.__setattr__(self, name, value)
         elif name == "writeable":
             _setflags(self._x, write=value)
+        elif name == "writebackifcopy":
+            _setflags(self._x, uic=value)
         else:
             raise AttributeError(f"[flags] {name} cannot be set")
 
@@ -577,7 +592,7 @@ def _install() -> None:
         "flatten": _flatten, "ravel": _ravel, "copy": _copy, "astype": _astype,
         "view": _view, "byteswap": _byteswap, "newbyteorder": _newbyteorder, "getfield": _getfield, "dump": _dump, "dumps": _dumps,
         "tofile": _tofile, "as_in_context": _as_in_context, "as_in_ctx": _as_in_context, "to_device": _as_in_context, "copy_to": _copy_to,
-        "copyto": _copy_to,
+        "copyto": _copy_to, "to_numpy": ValueHandle.asnumpy,
     }  # fmt: skip
     for name, method in ours.items():
         setattr(ValueHandle, name, method)
@@ -590,6 +605,8 @@ def _install() -> None:
     kinds: Any = (ValueHandle, Array)
     for cls in kinds:
         cls.T = property(_get_T)
+    # for annotations: `np.ndarray[Any, np.dtype[np.float64]]`
+    Array.__class_getitem__ = classmethod(types.GenericAlias)  # type: ignore[attr-defined]
     ValueHandle.real = property(_get_real)  # type: ignore[attr-defined]
     ValueHandle.imag = property(_get_imag)  # type: ignore[attr-defined]
     array_class: Any = Array

@@ -6,20 +6,20 @@ Which of the three a name is, `kind_of(name)` says; the generated coverage page 
 from __future__ import annotations
 
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from ..trace.op import TABLE
-from . import calculus, creation, facts, iteration, products, protocols, reductions, selection, shaping, strides
+from . import calculus, creation, facts, floating, iteration, products, protocols, reductions, selection, shaping, strides
 from .array import Array
-from .convert import host
+from .convert import follows, host
 from .fallback import ClassFallback, call, fallback
 from .ufuncs import Ufunc, make_ufunc
 
 # modules whose public functions are NumPy's of the same name
-_NATIVE = (creation, facts, shaping, reductions, selection, products, calculus, iteration)
+_NATIVE = (creation, facts, shaping, reductions, selection, products, calculus, iteration, floating)
 
 # no array of ours is ever among their arguments, or only its type is looked at: NumPy's own object
 _PASSED = frozenset(
@@ -34,7 +34,6 @@ _PASSED = frozenset(
         "deprecate_with_doc",
         "disp",
         "dtype",
-        "errstate",
         "find_common_type",
         "finfo",
         "format_parser",
@@ -61,7 +60,6 @@ _PASSED = frozenset(
         "set_printoptions",
         "set_string_function",
         "setbufsize",
-        "seterr",
         "seterrcall",
         "seterrobj",
         "show_config",
@@ -206,6 +204,7 @@ def _is_ours(value: Any) -> bool:
 def _build() -> dict[str, Any]:
     found: dict[str, Any] = {}
     ufuncs: dict[np.ufunc, Ufunc] = {}
+    followers: dict[Any, Any] = {}
     for name in dir(np):
         if name.startswith("_"):
             continue
@@ -218,6 +217,8 @@ def _build() -> dict[str, Any]:
             continue
         native = next((vars(m)[name] for m in _NATIVE if name in vars(m) and _is_ours(vars(m)[name])), None)
         if native is not None:
+            if isinstance(native, types.FunctionType):
+                native = followers.setdefault(native, followers.get(native) or follows(native))
             found[name] = native
         elif isinstance(theirs, types.ModuleType):
             found[name] = ModuleProxy(theirs, f"minpy_jit.numpy.{name}", name in _OBSERVERS) if name in _PROXIED else theirs
@@ -228,9 +229,14 @@ def _build() -> dict[str, Any]:
             found[name] = theirs
         else:
             found[name] = fallback(theirs, name, observer=name in _OBSERVERS)
+    for name, function in found.items():
+        if isinstance(function, types.FunctionType) and function.__qualname__ == name:
+            # where pickle finds it
+            function.__module__ = __package__
     found["ndarray"] = Array
     found["ufunc"] = Ufunc
     found["vectorize"] = vectorize
+    found["flatiter"] = iteration.FlatIterator
     found["cast"] = Casts()
     found["load"] = load
     protocols.register(np.lib.stride_tricks.as_strided, strides.as_strided)
@@ -254,6 +260,17 @@ def kind_of(name: str) -> str:
     return "passed" if found is getattr(np, name) else "native"
 
 
+# names beyond NumPy's: MXNet's operators, once the symbols layer has told of them
+_beyond: Callable[[str], Any] = lambda name: None  # noqa: E731
+_found: dict[str, Any] = {}
+
+
+def set_beyond(find: Callable[[str], Any]) -> None:
+    """Told by the symbols layer how names that NumPy lacks are found: `find(name)` -> a function, or None."""
+    global _beyond
+    _beyond = find
+
+
 def late(name: str) -> Any:
     """A name that was not there when the namespace was built.
 
@@ -262,7 +279,16 @@ def late(name: str) -> Any:
     """
     if name.startswith("_"):
         raise AttributeError(f"module 'minpy_jit.numpy' has no attribute {name!r}")
-    found = getattr(np, name)
+    if name in _found:
+        return _found[name]
+    try:
+        found = getattr(np, name)
+    except AttributeError:
+        beyond = _beyond(name)
+        if beyond is None:
+            raise
+        _found[name] = beyond
+        return beyond
     return found if isinstance(found, (types.ModuleType, type)) or not callable(found) else fallback(found, name)
 
 

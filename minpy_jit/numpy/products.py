@@ -12,7 +12,7 @@ from ..trace.op import TABLE
 from ..trace.ops import composite
 from ..trace.ops.normalise import normalise_axis
 from . import fallback
-from .output import deliver, out_array
+from .output import deliver, deliver_reduced, out_array
 from .shaping import handle, normalize_axes
 from .strides import relabelled
 from .ufuncs import HOST_KINDS
@@ -89,7 +89,7 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     try:
         first, second = normalize_axes(first, x.type.ndim), normalize_axes(second, y.type.ndim)
     except np.AxisError:
-        raise ValueError("shape-mismatch for sum") from None
+        raise IndexError(f"[tensordot] axes {first} and {second} of arrays of {x.type.ndim} and {y.type.ndim} dimensions") from None
     return TABLE["tensordot"](x, y, axes=(first, second))
 
 
@@ -135,6 +135,6 @@ def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = 
     if _host(x) or (out is not None and out_array(out).dtype != x.type.dtype):
         return fallback.call(np.trace, (a, offset, axis1, axis2, dtype, out), None, "trace")
     wanted = None if dtype is None else np.dtype(dtype)
-    return deliver(
+    return deliver_reduced(
         composite.trace(x, operator.index(offset), normalise_axis(axis1, ndim), normalise_axis(axis2, ndim), wanted), out, "trace"
     )

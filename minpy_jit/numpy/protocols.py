@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+from numpy.core._exceptions import _UFuncNoLoopError
 
 from ..trace.handle import Handle
 from . import fallback
@@ -39,7 +40,13 @@ def array_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: d
             return NotImplemented
     ours: Ufunc = foreign_ufunc(ufunc)
     function: Callable[..., Any] = ours if method == "__call__" else getattr(ours, method)
-    return function(*inputs, **kwargs)
+    try:
+        return function(*inputs, **kwargs)
+    except TypeError as error:
+        if isinstance(error.__context__, _UFuncNoLoopError):
+            # NumPy's `==` of what cannot be compared looks for this very type
+            raise error.__context__ from None
+        raise
 
 
 def _overrides(value: Any) -> bool:

@@ -12,12 +12,16 @@ from typing import Any
 import numpy as np
 from numpy import random as _random
 
+from ..errors import with_op
 from ..trace.context import current_context
 from ..trace.handle import Handle, materialised
+from ..trace.op import TABLE
+from ..trace.ops.normalise import normalise_axis
 from ..trace.recorder import current, observe
+from . import fallback
 from .array import Scalar, ValueHandle
 from .convert import default_dtype, host
-from .views import assign
+from .views import assign, check_writeable
 
 _FLOAT64 = np.dtype(np.float64)
 
@@ -44,10 +48,18 @@ def _drawn(value: Any, asked: bool) -> Any:
 
 
 def _draw(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    try:
+        return _draw_or_fill(function, args, kwargs)
+    except (TypeError, ValueError) as error:
+        raise with_op(error, function.__name__) from None
+
+
+def _draw_or_fill(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     out = kwargs.pop("out", None)
     given, named = [_known(a) for a in args], {k: _known(v) for k, v in kwargs.items()}
     if out is None:
         result = _drawn(function(*given, **named), named.get("dtype") is not None)
+        fallback.without_rule(f"random.{function.__name__}", args, kwargs, result)
         session = current().session
         if session is not None:
             session.drawn(lambda: _draw(function, args, dict(kwargs)), result)
@@ -57,7 +69,9 @@ def _draw(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str,
     # NumPy fills memory in its order
     scratch = out.laid_out("random").copy(order="K")
     function(*given, **named, out=scratch)
-    assign(out, materialised(scratch, out.type))
+    made = materialised(scratch, out.type)
+    fallback.without_rule(f"random.{function.__name__}", args, kwargs, made)
+    assign(out, made)
     return out
 
 
@@ -66,9 +80,23 @@ def _shuffle(function: Callable[..., Any], x: Any, args: tuple[Any, ...], kwargs
     if not isinstance(x, ValueHandle) or (isinstance(x, Scalar) and type(x) is not Scalar):
         function(x, *args, **kwargs)
         return
-    scratch = x.laid_out("random").copy(order="K")
-    function(scratch, *args, **kwargs)
-    assign(x, materialised(scratch, x.type))
+    if not x.type.ndim:
+        raise TypeError("x must be an integer or at least 1-dimensional")
+    check_writeable(x, "array is read-only")
+    axis = normalise_axis(kwargs.get("axis", args[0] if args else 0), x.type.ndim)
+
+    def positions() -> Handle:
+        # NumPy shuffles numbers that stand for the slices: its draws depend on how many there are, and on nothing else
+        n = x.type.shape[axis]
+        places = np.arange(n).reshape([n if k == axis else 1 for k in range(x.type.ndim)])
+        function(places, *args, **kwargs)
+        return host(places.reshape(n), x.type.context)
+
+    at = positions()
+    session = current().session
+    if session is not None:
+        session.drawn(positions, at)
+    assign(x, TABLE["take"](x, at, axis=axis))
 
 
 def _method(name: str) -> Callable[..., Any]:
@@ -161,10 +189,16 @@ def _rebuild(name: str, real: Any) -> Any:
 # state and bookkeeping: NumPy's own, nothing to wrap
 _PLAIN = ("bit_generator", "get_state", "seed", "set_state", "spawn", "bytes")
 
+
+def _plain(name: str) -> property:
+    """An attribute that is NumPy's own."""
+    return property(lambda self: getattr(self._real, name))
+
+
 for _cls in (Generator, RandomState):
     for _name in dir(_cls._kind):
-        if not _name.startswith("_") and _name not in _PLAIN:
-            setattr(_cls, _name, _method(_name))
+        if not _name.startswith("_") and _name not in vars(_cls):
+            setattr(_cls, _name, _plain(_name) if _name in _PLAIN else _method(_name))
 
 
 def default_rng(seed: Any = None) -> Any:

@@ -14,9 +14,10 @@ from ..trace.handle import Handle
 from ..trace.op import TABLE, Op, Params
 from ..trace.ops import composite
 from ..trace.ops.normalise import normalise_axes, normalise_axis
+from ..trace.types import broadcasts_to
 from . import fallback
 from .convert import as_handle
-from .output import deliver, deliver_reduced, deliver_same, out_array
+from .output import deliver_reduced, deliver_same, out_array
 from .shaping import handle
 from .ufuncs import HOST_KINDS
 
@@ -74,7 +75,9 @@ def _with_initial(result: Any, initial: Any, combine: str) -> Any:
     """The reduction's result, begun with `initial`, which NumPy casts to the dtype of the result."""
     first = as_handle(initial)
     dtype = result.type.dtype
-    if first.type.ndim:
+    if first.type.ndim and first.type.size == 1:
+        first = TABLE["reshape"](first, shape=())
+    elif first.type.ndim:
         raise (
             TypeError("only length-1 arrays can be converted to Python scalars")
             if dtype.kind == "c"
@@ -89,15 +92,21 @@ def _loop_dtype(combine: str, x: Any, out: Any) -> np.dtype:
     return ufunc.resolve_dtypes((out_array(out).dtype, x.type.dtype, None))[0]
 
 
-def _mask(where: Any) -> Any:
-    """The mask of `where=`.
+def _mask(where: Any, x: Any, axis: Any, name: str) -> Any:
+    """The mask of `where=` for the elements of `x`. (NumPy looks at the axes first.)
 
     Raises:
         TypeError: it is not one of booleans.
+        ValueError: it does not broadcast to the shape of `x`.
     """
+    normalise_axes(axis, x.type.ndim)
     mask = as_handle(where)
     if mask.type.dtype.kind != "b":
         raise TypeError(f"Cannot cast array data from {mask.type.dtype!r} to dtype('bool') according to the rule 'safe'")
+    if not broadcasts_to(mask.type.shape, x.type.shape):
+        raise ValueError(
+            f"[{name}] where= has the shape {mask.type.shape}, which does not broadcast to {x.type.shape}; broadcast the array beforehand"
+        )
     return mask
 
 
@@ -107,17 +116,20 @@ def _extremum(name: str, op: Op, combine: str) -> Callable[..., Any]:
     def reduction(a: Any, axis: Any = None, out: Any = None, keepdims: Any = _NO, initial: Any = _NO, where: Any = _NO) -> Any:
         x = a if isinstance(a, Handle) else handle(a)
         if out is not None and x.type.dtype.kind in "biufc":
+            if not np.can_cast(x.type.dtype, out_array(out).dtype):
+                # NumPy compares with what the output made of the first element: -1 in an unsigned one is the largest of all
+                return fallback.call(function, (a, axis, out), _options(keepdims=keepdims, initial=initial, where=where), name)
             loop = _loop_dtype(combine, x, out)
             x = x if x.type.dtype == loop else TABLE["astype"](x, dtype=loop)
+        if initial is not _NO and x.type.size == 0:
+            return fallback.call(function, (a, axis, out), _options(keepdims=keepdims, initial=initial, where=where), name)
         if where is not _NO and where is not True:
-            mask = _mask(where)
+            mask = _mask(where, x, axis, name)
             if initial is _NO:
                 raise ValueError(
                     f"reduction operation '{combine}' does not have an identity, so to use a where mask one has to specify 'initial'"
                 )
             x = _chosen(mask, x, initial)
-        elif initial is not _NO and x.type.size == 0:
-            return fallback.call(function, (a, axis, out), _options(keepdims=keepdims, initial=initial), name)
         result = reduced(op, x, axis, keepdims)
         if result is NotImplemented:
             return fallback.call(function, (a, axis, out), _options(keepdims=keepdims, initial=initial, where=where), name)
@@ -147,7 +159,7 @@ def _summation(name: str, op: Op, combine: str, neutral: int) -> Callable[..., A
     ) -> Any:
         x = a if isinstance(a, Handle) else handle(a)
         if where is not _NO and where is not True:
-            x = _chosen(_mask(where), x, neutral) if x.type.dtype.kind in "biufc" else x
+            x = _chosen(_mask(where, x, axis, name), x, neutral) if x.type.dtype.kind in "biufc" else x
         if out is not None and dtype is None and x.type.dtype.kind in "biufc":
             dtype = _loop_dtype(combine, x, out)
         result = reduced(op, x, axis, keepdims, dtype)
@@ -167,7 +179,7 @@ def _logical(name: str, op: Op, neutral: bool) -> Callable[..., Any]:
     def reduction(a: Any, axis: Any = None, out: Any = None, keepdims: Any = _NO, *, where: Any = _NO) -> Any:
         x = a if isinstance(a, Handle) else handle(a)
         if where is not _NO and where is not True:
-            x = TABLE["where"](_mask(where), TABLE["astype"](x, dtype=np.dtype(bool)), neutral)
+            x = TABLE["where"](_mask(where, x, axis, name), TABLE["astype"](x, dtype=np.dtype(bool)), neutral)
         result = reduced(op, x, axis, keepdims)
         if result is NotImplemented:
             return fallback.call(function, (a, axis, out), _options(keepdims=keepdims, where=where), name)
@@ -183,8 +195,8 @@ def _position(name: str, op: Op) -> Callable[..., Any]:
         x = a if isinstance(a, Handle) else handle(a)
         if x.type.dtype.kind in HOST_KINDS:
             return fallback.call(function, (a, axis, out), _options(keepdims=keepdims), name)
-        if axis is not None and x.type.ndim:
-            axis = normalise_axis(axis, x.type.ndim)
+        if axis is not None:
+            axis = normalise_axis(axis, x.type.ndim or 1)
         result = TABLE[name](x, **_named(op, _single(op, axis, x.type.ndim), keepdims is not _NO and bool(keepdims), None))
         return result if out is None else deliver_same(result, out, name)
 
@@ -233,7 +245,7 @@ def mean(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims:
     """The arithmetic mean along axes."""
     x = a if isinstance(a, Handle) else handle(a)
     if where is not _NO and where is not True:
-        mask = TABLE["broadcast_to"](_mask(where), shape=x.type.shape)
+        mask = TABLE["broadcast_to"](_mask(where, x, axis, "mean"), shape=x.type.shape)
         total = reduced(TABLE["sum"], _chosen(mask, x, 0), axis, keepdims, dtype)
         count = reduced(TABLE["sum"], mask, axis, keepdims, None)
         if total is NotImplemented:
@@ -311,6 +323,8 @@ def _spread(name: str) -> Callable[..., Any]:
             other = wanted != x.type.dtype or wanted.kind not in "fc"
         else:
             other = wanted.kind == "c" != x.type.dtype.kind
+        # (of integers the result is not of their dtype: NumPy knows what fits into `out`)
+        other = other or (out is not None and x.type.dtype.kind not in "fc")
         if (where is not _NO and where is not True) or other or _in_numpy(x, out) or x.type.dtype == np.float16:
             options = _options(dtype=dtype, out=out, ddof=ddof, keepdims=keepdims, where=where)
             return fallback.call(function, (a, axis), options, name)
@@ -324,7 +338,7 @@ def _spread(name: str) -> Callable[..., Any]:
 
 def _refuse_axes(axis: Any) -> None:
     """Ufuncs let axis 0 of a single number pass, what counts elements does not."""
-    for one in axis if isinstance(axis, (tuple, list)) else (axis,):
+    for one in axis if isinstance(axis, tuple) else (axis,):
         normalize_axis_index(one, 0)
 
 
@@ -339,7 +353,7 @@ def _composed_running(name: str) -> Callable[..., Any]:
         x = a if isinstance(a, Handle) else handle(a)
         if _in_numpy(x, out):
             return fallback.call(function, (a, axis, dtype, out), None, name)
-        if axis is None:
+        if axis is None or (x.type.ndim == 0 and normalise_axis(axis, 1) == 0):
             x, axis = TABLE["reshape"](x, shape=(x.type.size,)), 0
         wanted = None if dtype is None else np.dtype(dtype)
         return deliver_reduced(body(x, axis=normalise_axis(axis, x.type.ndim), dtype=wanted), out, name)
@@ -358,7 +372,7 @@ def ptp(a: Any, axis: Any = None, out: Any = None, keepdims: Any = _NO) -> Any:
     x = handle(a)
     if _in_numpy(x, out):
         return fallback.call(np.ptp, (a, axis, out), _options(keepdims=keepdims), "ptp")
-    return deliver(composite.ptp(x, _axes(axis, x), keepdims is not _NO and bool(keepdims)), out, "ptp")
+    return deliver_reduced(composite.ptp(x, _axes(axis, x), keepdims is not _NO and bool(keepdims)), out, "ptp")
 
 
 def count_nonzero(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:

@@ -12,14 +12,16 @@ from ..trace.op import TABLE
 from ..trace.ops import composite
 from ..trace.ops.normalise import normalise_axis
 from ..trace.recorder import observe
+from ..trace.types import contiguous_strides
 from . import fallback, indexing
-from .convert import NUMBERS, array_of, as_handle
-from .creation import arange, zeros
+from .array import duplicate
+from .convert import NUMBERS, array_of, as_handle, contains_handle, follows
+from .creation import arange, asarray, zeros, zeros_like
 from .facts import ndim, result_type
-from .output import deliver, deliver_same, result_layout
-from .shaping import atleast_1d, broadcast_arrays, concatenate, diagonal, flatten, handle, ravel, reshaped, transpose
+from .output import deliver, deliver_same, out_array, result_layout
+from .shaping import atleast_1d, broadcast_arrays, concatenate, diagonal, expand_dims, flatten, handle, ravel, reshaped, transpose
 from .ufuncs import HOST_KINDS
-from .views import assign
+from .views import assign, check_writeable
 
 _NOT_GIVEN: Any = np._NoValue  # type: ignore[attr-defined]
 
@@ -76,7 +78,7 @@ def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> An
         conditions.append(~rest)
     elif len(functions) != len(conditions):
         raise ValueError(f"with {len(conditions)} condition(s), either {len(conditions)} or {len(conditions) + 1} functions are expected")
-    y = zeros(x.type.shape, x.type.dtype)
+    y = zeros_like(x)
     for condition, function in zip(conditions, functions, strict=True):
         if not callable(function):
             y[condition] = function
@@ -135,11 +137,11 @@ def _integers(indices: Any) -> Any:
 def take_along_axis(arr: Any, indices: Any, axis: Any) -> Any:
     """Elements by matching slices of data and indices."""
     x, at = handle(arr), handle(indices)
-    if at.type.dtype.kind not in "iu":
-        raise IndexError("`indices` must be an integer array")
     if axis is None:
         x, axis = TABLE["reshape"](x, shape=(x.type.size,)), 0
     axis = normalise_axis(axis, x.type.ndim)
+    if at.type.dtype.kind not in "iu":
+        raise IndexError("`indices` must be an integer array")
     if x.type.ndim != at.type.ndim:
         raise ValueError("`indices` and `arr` must have the same number of dimensions")
     return TABLE["take_along_axis"](x, at, axis=axis)
@@ -151,6 +153,7 @@ def clip(a: Any, a_min: Any, a_max: Any, out: Any = None, **kwargs: Any) -> Any:
         return fallback.call(np.clip, (a, a_min, a_max, out), kwargs, "clip")
     if a_min is None and a_max is None:
         raise ValueError("One of max or min must be given")
+    out_array(out)
     x = handle(a)
     if a_min is None:
         made = TABLE["minimum"](x, _number_or_handle(a_max))
@@ -241,7 +244,7 @@ def _partitioned(name: str, function: Any, a: Any, kth: Any, axis: Any, kind: st
 def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None) -> Any:
     """Positions at which values would have to be inserted into a sorted array."""
     x = handle(a)
-    if sorter is not None:
+    if sorter is not None and x.type.ndim:
         x = take(x, sorter)
     values = handle(v)
     if side not in ("left", "right"):
@@ -292,7 +295,7 @@ def insert(arr: Any, obj: Any, values: Any, axis: Any = None) -> Any:
     x = handle(arr)
     if axis is None:
         x, axis = ravel(x), 0
-    new = handle(values)
+    new = values if isinstance(values, Handle) else array_of(values, x.type.dtype)
     if x.type.ndim != 1 or new.type.ndim > 1 or new.type.dtype.kind in HOST_KINDS:
         return fallback.call(np.insert, (arr, obj, values, axis), None, "insert")
     where_ = observe(obj, "insert") if isinstance(obj, Handle) else obj
@@ -321,6 +324,8 @@ def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> An
     x = handle(array)
     widths = np.broadcast_to(np.asarray(observe(pad_width, "pad") if isinstance(pad_width, Handle) else pad_width), (x.type.ndim, 2))
     fill = kwargs.get("constant_values", 0)
+    if (np.asarray(pad_width) < 0).any():
+        raise ValueError("index can't contain negative values")
     if widths.dtype.kind in "iu" and isinstance(mode, str) and set(kwargs) <= {"constant_values"} and type(fill) in NUMBERS:
         if type(fill) is float and x.type.dtype.kind in "iub":
             fill = TABLE["astype"](as_handle(fill), dtype=x.type.dtype)
@@ -375,6 +380,7 @@ class _Concatenator:
     def __init__(self, theirs: Any, columns: bool) -> None:
         self._theirs, self._columns = theirs, columns
 
+    @follows
     def __getitem__(self, key: Any) -> Any:
         parts = key if isinstance(key, tuple) else (key,)
         if any(isinstance(p, str) for p in parts) or any(isinstance(p, slice) and isinstance(p.step, complex) for p in parts):
@@ -410,19 +416,98 @@ mgrid, ogrid = _Grid(np.mgrid, "mgrid"), _Grid(np.ogrid, "ogrid")
 
 def fill_diagonal(a: Any, val: Any, wrap: bool = False) -> None:
     """Fill the main diagonal in place."""
-    if not isinstance(a, Handle) or a.type.scalar or a.type.ndim != 2 or wrap or type(val) not in NUMBERS:
+    if not isinstance(a, Handle) or a.type.scalar:
         fallback.call(np.fill_diagonal, (a, val, wrap), None, "fill_diagonal")
         return
-    mask = array_of(np.eye(a.type.shape[0], a.type.shape[1], dtype=bool))
-    indexing.put(a, mask, val)
+    shape = a.type.shape
+    if len(shape) < 2:
+        raise ValueError("array must be at least 2-d")
+    if len(shape) > 2 and len(set(shape)) > 1:
+        raise ValueError("All dimensions of input must be of equal length")
+    # as NumPy does: in steps through the flat array, in tall matrices up to the first square or around
+    end = None if len(shape) > 2 or wrap else shape[1] * shape[1]
+    step = sum(contiguous_strides(shape, 1))
+    handle(a).flat[:end:step] = val
 
 
 def putmask(a: Any, mask: Any, values: Any) -> None:
     """Write `values` where the mask holds."""
-    if isinstance(a, Handle) and not a.type.scalar and (type(values) in NUMBERS) and np.shape(mask) == a.type.shape:
-        indexing.put(a, TABLE["astype"](handle(mask), dtype=np.dtype(bool)), values)
+    if not isinstance(a, Handle) or a.type.scalar or a.type.dtype.kind in HOST_KINDS:
+        fallback.call(np.putmask, (a, mask, values), None, "putmask")
         return
-    fallback.call(np.putmask, (a, mask, values), None, "putmask")
+    check_writeable(a, "putmask: output array is read-only")
+    chosen = TABLE["astype"](handle(mask), dtype=np.dtype(bool))
+    if chosen.type.size != a.type.size:
+        raise ValueError("putmask: mask and data must be the same size")
+    new = _converted(values, a.type.dtype, "safe")
+    if new.type.size:
+        shape = a.type.shape
+        assign(a, TABLE["where"](TABLE["reshape"](chosen, shape=shape), TABLE["reshape"](_repeated(new, a.type.size), shape=shape), a))
+
+
+def put(a: Any, ind: Any, v: Any, mode: str = "raise") -> None:
+    """Write values at flat positions; they are repeated."""
+    if not isinstance(a, Handle) or a.type.scalar or a.type.dtype.kind in HOST_KINDS:
+        fallback.call(np.put, (a, ind, v, mode), None, "put")
+        return
+    check_writeable(a, "put: output array is read-only")
+    known = observe(ind, "put") if isinstance(ind, Handle) else np.asarray(ind)
+    # NumPy says what is wrong with them, and counts from the end or around
+    places = np.zeros(a.type.size, np.int8)
+    np.put(places, known if isinstance(ind, Handle) else ind, 1, mode)  # type: ignore[arg-type]
+    size = max(a.type.size, 1)
+    known = known.ravel().astype(np.int64)
+    known = known % size if mode != "clip" else np.clip(known, 0, size - 1)
+    new = _converted(v, a.type.dtype, "unsafe")
+    if not new.type.size or not known.size:
+        return
+    if indexing.shares_root(a, new):
+        # as np.put does with memory that overlaps: from a copy
+        new = duplicate(new)
+    _scatter(a, known, _repeated(new, known.size))
+
+
+def _scatter(x: Handle, places: np.ndarray, values: Any) -> None:
+    """Write values at flat positions, one after the other."""
+    if x.type.shape:
+        indexing.put(x, np.unravel_index(places, x.type.shape), values)
+    else:
+        # the only element is what was written last
+        indexing.put(x, (), values[-1])
+
+
+def _converted(values: Any, dtype: np.dtype, casting: str) -> Any:
+    """Values to write, in the dtype that they are written to, flat.
+
+    Args:
+        casting: what is allowed of arrays; scalars, numbers and sequences are converted one by one.
+
+    Raises:
+        OverflowError, TypeError, ValueError: NumPy's, for what cannot be converted.
+    """
+    if not isinstance(values, Handle) and contains_handle(values):
+        values, casting = array_of(values, dtype), "unsafe"
+    if not isinstance(values, Handle):
+        scratch = np.zeros(np.size(values), dtype)
+        if scratch.size and isinstance(values, np.ndarray):
+            np.copyto(scratch, values.reshape(-1), casting=casting)  # type: ignore[arg-type]
+        elif scratch.size:
+            np.put(scratch, np.arange(scratch.size), values)
+        return array_of(scratch)
+    if not values.type.scalar and not np.can_cast(values.type.dtype, dtype, casting):  # type: ignore[arg-type]
+        raise TypeError(f"Cannot cast array data from {values.type.dtype!r} to {dtype!r} according to the rule '{casting}'")
+    new = values if values.type.dtype == dtype else TABLE["astype"](values, dtype=dtype)
+    return TABLE["reshape"](new, shape=(new.type.size,))
+
+
+def _repeated(new: Any, count: int) -> Any:
+    """So many values, from the first one on and around."""
+    n = new.type.size
+    if n == count:
+        return new
+    if n == 1:
+        return TABLE["broadcast_to"](new, shape=(count,))
+    return TABLE["take"](new, array_of(np.arange(count) % n), axis=0, mode="raise")
 
 
 def place(arr: Any, mask: Any, vals: Any) -> None:
@@ -431,7 +516,19 @@ def place(arr: Any, mask: Any, vals: Any) -> None:
         known = observe(mask, "place") if isinstance(mask, Handle) else mask
         if indexing.put_through_memory(arr, vals, lambda shown, new: np.place(shown, known, new)):
             return
-    fallback.call(np.place, (arr, mask, vals), None, "place")
+    if not isinstance(arr, Handle) or arr.type.scalar or arr.type.dtype.kind in HOST_KINDS:
+        fallback.call(np.place, (arr, mask, vals), None, "place")
+        return
+    check_writeable(arr)
+    chosen = np.asarray(observe(mask, "place") if isinstance(mask, Handle) else mask)
+    new = _converted(vals, arr.type.dtype, "safe")
+    if chosen.size != arr.type.size:
+        raise ValueError("place: mask and data must be the same size")
+    places = np.flatnonzero(chosen)
+    if not new.type.size and places.size:
+        raise ValueError("Cannot insert from an empty array!")
+    if places.size:
+        _scatter(arr, places, _repeated(new, places.size))
 
 
 def put_along_axis(arr: Any, indices: Any, values: Any, axis: Any) -> None:
@@ -439,12 +536,32 @@ def put_along_axis(arr: Any, indices: Any, values: Any, axis: Any) -> None:
     if not isinstance(arr, Handle) or arr.type.scalar or axis is None:
         fallback.call(np.put_along_axis, (arr, indices, values, axis), None, "put_along_axis")
         return
-    at = handle(indices)
+    at, axis = handle(indices), normalise_axis(axis, arr.type.ndim)
     if at.type.dtype.kind not in "iu":
         raise IndexError("`indices` must be an integer array")
     if arr.type.ndim != at.type.ndim:
         raise ValueError("`indices` and `arr` must have the same number of dimensions")
-    assign(arr, TABLE["put_along_axis"](arr, at, _number_or_handle(values), axis=normalise_axis(axis, arr.type.ndim)))
+    assign(arr, TABLE["put_along_axis"](arr, at, _number_or_handle(values), axis=axis))
+
+
+def apply_over_axes(func: Any, a: Any, axes: Any) -> Any:
+    """`func(a, axis)` applied over one axis after another; an axis that it takes away comes back, one long.
+
+    Raises:
+        ValueError: it returned an array of yet another number of dimensions.
+    """
+    result = asarray(a)
+    count = result.type.ndim
+    for axis in axes if np.iterable(axes) else (axes,):
+        place = operator.index(axis)
+        place = place + count if place < 0 else place
+        made = handle(func(result, place))
+        if made.type.ndim == count - 1:
+            made = expand_dims(made, place)
+        if made.type.ndim != count:
+            raise ValueError("function is not returning an array of the correct shape")
+        result = made
+    return result
 
 
 def apply_along_axis(func1d: Any, axis: int, arr: Any, *args: Any, **kwargs: Any) -> Any:

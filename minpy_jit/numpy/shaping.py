@@ -14,12 +14,12 @@ from ..trace.op import TABLE
 from ..trace.ops.normalise import normalise_permutation, resolve_reshape
 from ..trace.ops.shape import reshape_is_view
 from ..trace.recorder import observe
-from ..trace.types import is_f_contiguous
+from ..trace.types import broadcasts_to, elementwise_strides, is_f_contiguous
 from . import fallback, indexing
 from .array import duplicate
 from .convert import as_handle
-from .creation import asarray, without_scalar
-from .output import deliver
+from .creation import array, asarray, without_scalar
+from .output import deliver, out_array
 from .views import make_view
 
 Shape = tuple[int, ...]
@@ -101,8 +101,9 @@ def ravel(a: Any, order: str = "C") -> Any:
 
 def _by_strides(x: Any) -> Any:
     """Axes in the order in which the elements lie in memory (order="K")."""
-    strides = x.type.strides
-    return transpose(x, tuple(sorted(range(x.type.ndim), key=lambda i: -abs(strides[i]))))
+    type_ = x.type
+    strides = elementwise_strides((type_,), type_.shape, type_.dtype)
+    return transpose(x, tuple(sorted(range(type_.ndim), key=lambda i: -strides[i])) if strides else tuple(range(type_.ndim)))
 
 
 def flatten(a: Any, order: str = "C") -> Any:
@@ -173,6 +174,9 @@ def squeeze(a: Any, axis: Any = None) -> Any:
     shape = x.type.shape
     if axis is None and (x.type.scalar or 1 not in shape):
         return x
+    if not shape and axis in (0, -1):
+        # as NumPy does, though there is no axis
+        axis = ()
     axes = tuple(i for i, n in enumerate(shape) if n == 1) if axis is None else normalize_axes(axis, len(shape))
     if any(shape[i] != 1 for i in axes):
         raise ValueError("cannot select an axis to squeeze out which has size not equal to one")
@@ -352,6 +356,7 @@ def concatenate(arrays: Any, /, axis: Any = 0, out: Any = None, *, dtype: Any = 
         arrays = rows(arrays) if arrays.type.ndim else _no_sequence()
     if out is not None and dtype is not None:
         raise TypeError("concatenate() only takes `out` or `dtype` as an argument, but both were provided.")
+    given = None if out is None else out_array(out)
     parts = [without_scalar(handle(a)) for a in arrays]
     if not parts:
         raise ValueError("need at least one array to concatenate")
@@ -370,7 +375,13 @@ def concatenate(arrays: Any, /, axis: Any = 0, out: Any = None, *, dtype: Any = 
     ):
         return fallback.call(np.concatenate, (parts, axis), {} if out is None else {"out": out}, "concatenate")
     made = TABLE["concatenate"](*parts, axis=axis)
-    if isinstance(out, Handle) and any(indexing.shares_root(out, p) for p in parts) and out.type.shape == made.type.shape:
+    if given is not None and given.shape != made.type.shape:
+        raise ValueError(
+            "Output array has wrong dimensionality"
+            if given.ndim != made.type.ndim
+            else f"[concatenate] Output array is the wrong shape: {given.shape} instead of {made.type.shape}"
+        )
+    if isinstance(out, Handle) and any(indexing.shares_root(out, p) for p in parts):
         # NumPy copies one after the other, and reads what it has written
         start = 0
         for part in parts:
@@ -453,6 +464,8 @@ def column_stack(tup: Any) -> Any:
 def block(arrays: Any) -> Any:
     """An array assembled from nested lists of blocks."""
     depth, ndim = _block_depth(arrays), 0
+    if depth == 0:
+        return array(arrays, order="C")
     leaves: list[Any] = []
     _leaves(arrays, leaves)
     ndim = max([depth, *[x.type.ndim for x in leaves]])
@@ -526,7 +539,7 @@ def _is_vector(value: Any) -> bool:
 
 def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
     """Sub-arrays (views) of equal size, or between given points."""
-    if isinstance(indices_or_sections, (int, np.integer)):
+    if not np.iterable(indices_or_sections):
         total = handle(ary).type.shape[axis]
         if total % indices_or_sections:
             raise ValueError("array split does not result in an equal division")
@@ -570,8 +583,12 @@ def copyto(dst: Any, src: Any, casting: str = "same_kind", where: Any = True) ->
     if not isinstance(dst, Handle) or dst.type.scalar:
         fallback.call(np.copyto, (dst, src), {"casting": casting, "where": where}, "copyto")
         return
-    from .views import assign, cast_for_write
+    from .views import assign, cast_for_write, check_writeable, shows_same
 
+    if isinstance(src, Handle) and shows_same(dst, src):
+        # nothing is written, so NumPy does not ask whether it may
+        return
+    check_writeable(dst)
     value = (
         as_handle(src)
         if type(src) not in (bool, int, float, complex)
@@ -581,12 +598,18 @@ def copyto(dst: Any, src: Any, casting: str = "same_kind", where: Any = True) ->
         value = TABLE["reshape"](value, shape=value.type.shape[1:])
     value = cast_for_write(value, dst, "copyto", casting)
     if where is not True:
-        value = TABLE["where"](as_handle(where), value, dst)
+        mask = as_handle(where)
+        if not broadcasts_to(mask.type.shape, dst.type.shape):
+            raise ValueError(
+                f"[copyto] could not broadcast where mask from shape {mask.type.shape} into shape {dst.type.shape}; give one that fits"
+            )
+        value = TABLE["where"](mask, value, dst)
     assign(dst, value)
 
 
 def _fitting(number: Any, dtype: np.dtype, casting: str) -> Any:
-    kind = np.result_type(number)
-    if casting != "unsafe" and not np.can_cast(kind, dtype, "same_kind") and dtype.kind in "biu" and type(number) is not bool:
+    # a Python integer is as small as it can be: 3 fits into unsigned ones, -1 does not
+    kind = np.min_scalar_type(number) if type(number) is int else np.result_type(number)
+    if casting != "unsafe" and not np.can_cast(kind, dtype, "same_kind") and type(number) is not bool:
         raise TypeError(f"Cannot cast scalar from {kind!r} to {dtype!r} according to the rule '{casting}'")
     return number

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..trace.handle import is_writeable, root_of
 from ..trace.op import TABLE
-from ..trace.ops.strided import fits
+from ..trace.ops.strided import fits, spacing
 from . import indexing
 from .creation import asarray
 from .shaping import normalize_axes, transpose
@@ -28,16 +28,16 @@ def as_strided(x: Any, shape: Any = None, strides: Any = None, subok: bool = Fal
     if len(wanted) != len(steps):
         raise ValueError(f"[as_strided] shape {wanted} and strides {steps} differ in length")
     root = root_of(array)
-    itemsize = array.type.dtype.itemsize
     stem, type_, rest = split(root, indexing.chain_of(array))
     axes = memory_order(type_)
-    if not is_dense(type_, axes) or any(s % itemsize for s in steps):
+    unit = spacing(type_, axes)
+    if not is_dense(type_, axes) or any(s % unit for s in steps):
         raise ValueError("[as_strided] elements would lie between those of the array (of a real part or a field); use x.copy()")
     offset = strides_of(type_, rest)[0]
-    steps = tuple([s // itemsize for s in steps])
+    steps = tuple([s // unit for s in steps])
     if not fits(type_.size, offset, wanted, steps):
         raise ValueError(
-            f"[as_strided] shape {wanted} with strides {tuple(s * itemsize for s in steps)} reaches outside the array's memory "
+            f"[as_strided] shape {wanted} with strides {tuple(s * unit for s in steps)} reaches outside the array's memory "
             f"({type_.nbytes} bytes)"
         )
     elements = root
@@ -61,12 +61,15 @@ def relabelled(x: Any, subscripts: str) -> Any:
     once = sorted([c for c in set(labels) - set(more) if labels.count(c) == 1])
     wanted = wanted.replace("...", more) if arrow else more + "".join(once)
     lengths, strides = dict.fromkeys(labels, 1), dict.fromkeys(labels, 0)
+    seen: set[str] = set()
     for label, n, step in zip(labels, x.type.shape, x.type.numpy_strides(), strict=True):
-        if lengths[label] not in (1, n) and n != 1:
+        if label in seen and lengths[label] != n:
+            # its repetition, or the error, is the general way's affair
             return None
-        lengths[label] = max(lengths[label], n)
-        strides[label] += 0 if n == 1 else step
-    if set(labels) != set(wanted) or len(set(wanted)) != len(wanted):
+        seen.add(label)
+        lengths[label] = n
+        strides[label] += step
+    if not wanted or set(labels) != set(wanted) or len(set(wanted)) != len(wanted):
         return None
     if len(labels) == len(wanted):
         return transpose(x, tuple([labels.index(c) for c in wanted]))

@@ -13,9 +13,9 @@ from ..trace.op import TABLE, Op
 from ..trace.ops import index_spec
 from . import fallback
 from .array import Array, Scalar
-from .convert import NUMBERS, array_of, as_handle, operand
+from .convert import NUMBERS, array_of, as_handle, follows, operand
 from .output import deliver, result_layout
-from .views import assign, cast_for_write
+from .views import assign, cast_for_write, check_writeable
 
 _NO_VALUE: Any = np._NoValue  # type: ignore[attr-defined]
 # dtypes that only NumPy's own loops know what to do with
@@ -70,6 +70,7 @@ class Ufunc(metaclass=UfuncType):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.general(args, kwargs)
 
+    @follows
     def general(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Any call: every kind of operand, every keyword."""
         ufunc = self.numpy
@@ -125,6 +126,10 @@ class Ufunc(metaclass=UfuncType):
     ) -> Any:
         op = self.op
         assert op is not None
+        for target in out or ():
+            # of several faults NumPy reports this one
+            if isinstance(target, Handle):
+                check_writeable(target, "output array is read-only")
         if signature is not None or sig is not None or gufunc or extobj is not None or order not in ("K", "A", "C"):
             kwargs = {k: v for k, v in (("signature", signature), ("sig", sig), ("extobj", extobj)) if v is not None}
             return self._host(
@@ -133,6 +138,9 @@ class Ufunc(metaclass=UfuncType):
                 {"where": where, "casting": casting, "order": order, "dtype": dtype, **kwargs, **gufunc},
                 default_where=where is True,
             )
+        if out is not None and None in [None if o is None else 0 for o in out]:
+            # all operands together, `out` among them, say which shape and layout the results have that NumPy makes
+            return self._host(given, out, {"where": where, "casting": casting, "order": order, "dtype": dtype}, default_where=where is True)
         if where is not True and op.scalar_error is not None:
             # NumPy checks the values that the mask chooses
             return self._host(given, out, {"where": where, "casting": casting, "dtype": dtype})
@@ -184,6 +192,7 @@ class Ufunc(metaclass=UfuncType):
         return fallback.call(self.numpy, _strong(self.numpy, given), options, self.__name__)
 
     # -- methods -------------------------------------------------------------------------------------------------------------------
+    @follows
     def reduce(
         self,
         array: Any,
@@ -211,6 +220,7 @@ class Ufunc(metaclass=UfuncType):
             axis = None
         return native(array, axis=axis, out=out, keepdims=keepdims, **options)
 
+    @follows
     def accumulate(self, array: Any, axis: int = 0, dtype: Any = None, out: Any = None) -> Any:
         """Accumulate the result of applying the ufunc to all elements along `axis`."""
         native = self.namespace.get(ACCUMULATE.get(self.__name__, ""))
@@ -218,6 +228,8 @@ class Ufunc(metaclass=UfuncType):
         if native is None or _host_kind(array):
             return self._in_numpy("accumulate", (array,), {"axis": axis, "dtype": dtype}, out)
         if as_handle(array).type.ndim == 0:
+            if axis not in (0, -1):
+                raise np.AxisError(axis, 0)
             raise TypeError("cannot accumulate on a scalar")
         return native(array, axis=axis, dtype=dtype, out=out)
 
@@ -231,6 +243,7 @@ class Ufunc(metaclass=UfuncType):
             options["out"] = out
         return fallback.call(getattr(self.numpy, method), args, options, f"{self.__name__}.{method}")
 
+    @follows
     def outer(self, A: Any, B: Any, /, **kwargs: Any) -> Any:
         """Apply the ufunc to all pairs (a, b) with a in A and b in B."""
         left, right = as_handle(A), as_handle(B)
@@ -240,6 +253,7 @@ class Ufunc(metaclass=UfuncType):
             left = TABLE["reshape"](left, shape=left.type.shape + (1,) * right.type.ndim)
         return self.general((left, right), kwargs)
 
+    @follows
     def at(self, a: Any, indices: Any, b: Any = None, /) -> None:
         """Unbuffered in-place operation on `a[indices]`: repeated indices count every time."""
         if self.__name__ == "add" and isinstance(a, Handle) and not a.type.scalar and _only_integers(indices):

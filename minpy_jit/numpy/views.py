@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from ..errors import TraceError
-from ..trace.handle import Alias, Handle, clone, constructors, is_view, is_writeable, root_of
-from ..trace.op import TABLE, Op, Params
-from ..trace.ops.strided import overlaps
+from ..trace.context import require_same
+from ..trace.handle import Alias, Handle, clone, constructors, is_view, is_writeable, materialised, root_of
+from ..trace.op import NO_GRADIENT, TABLE, Op, Params
+from ..trace.ops.strided import overlaps, spacing
 from ..trace.recorder import WEAK_TYPES, Segment, current, infer, look, value_of
 from ..trace.types import ArrayType, contiguous_strides
 
@@ -86,8 +87,8 @@ def memory_order(type_: ArrayType) -> tuple[int, ...]:
 
 
 def is_dense(type_: ArrayType, axes: tuple[int, ...]) -> bool:
-    """Whether an array fills one stretch of memory, its axes in this order."""
-    lengths = contiguous_strides([type_.shape[i] for i in axes], type_.dtype.itemsize)
+    """Whether an array fills one stretch of memory evenly, its axes in this order."""
+    lengths = contiguous_strides([type_.shape[i] for i in axes], spacing(type_, axes))
     strides = type_.numpy_strides()
     return all(type_.shape[i] == 1 or strides[i] == s for i, s in zip(axes, lengths, strict=True))
 
@@ -128,6 +129,20 @@ def collapsed(root: Handle, chain: Chain) -> Chain | None:
         return None
     offset, shape, strides = strides_of(type_, rest)
     return (*stem, (TABLE["strided"], (offset,), (axes, shape, strides)))
+
+
+def shows_same(a: Handle, b: Handle) -> bool:
+    """Whether two arrays show the same elements in the same order."""
+    root = root_of(a)
+    if a is b or root is not root_of(b) or a.type.shape != b.type.shape or a.type.dtype != b.type.dtype:
+        return a is b
+    (stem, type_, rest), there = split(root, chain_of(a)), split(root, chain_of(b))
+    return stem == there[0] and strides_of(type_, rest) == strides_of(type_, there[2])
+
+
+def chain_of(handle: Handle) -> Chain:
+    """The links from its root to a view (none for a plain array)."""
+    return handle.alias.chain if handle.alias is not None and handle.alias.base is not None else ()
 
 
 def has_overlap(handle: Handle) -> bool:
@@ -184,6 +199,14 @@ def write(root: Handle, chain: Chain, value: Any) -> None:
     for (op, numbers, params), x in zip(reversed(chain), reversed(seen), strict=True):
         assert op.put is not None
         new = op.put(x, new, *numbers, **op.named(params))
+    if current().tapes and any(op.vjp is NO_GRADIENT for op, _, _ in chain):
+        from .fallback import without_rule
+
+        # bytes written as integers: what they are as floats has no derivative, though no float passes through an op
+        if new.memory is not None:
+            # a value that no step of this segment made
+            new = materialised(new.memory, new.type)
+        without_rule("write through another dtype", (root, value), {}, new)
     _rebind(root, new)
 
 
@@ -245,6 +268,7 @@ def _rebind(target: Handle, value: Handle) -> None:
 
 def relayout(value: Handle, type_: ArrayType) -> Handle:
     """`value` with another logical layout (an in-place write keeps the layout of what it writes to)."""
+    require_same("setitem", (value.type.context, type_.context))
     if value.type.shape != type_.shape or value.type.dtype != type_.dtype:
         raise AssertionError(f"cannot rebind {type_} to {value.type}")
     if value.type.strides == type_.strides:
@@ -256,10 +280,14 @@ def cast_for_write(value: Handle, target: Handle, op: str, casting: str = "same_
     """`value` in the dtype of `target`, under NumPy's rule for outputs.
 
     Raises:
+        ContextError: it lives elsewhere.
         TypeError: the cast is not allowed.
-        ValueError: the shapes differ.
+        ValueError: the shapes differ, or `target` is read-only.
     """
-    # of two faults NumPy reports the cast
+    if value.type.context is not target.type.context:
+        require_same(op, (value.type.context, target.type.context))
+    # of several faults NumPy reports the first of these
+    check_writeable(target, "output array is read-only")
     if not np.can_cast(value.type.dtype, target.type.dtype, casting):  # type: ignore[arg-type]
         raise TypeError(
             f"[{op}] Cannot cast ufunc '{op}' output from {value.type.dtype!r} to {target.type.dtype!r} with casting rule '{casting}'"

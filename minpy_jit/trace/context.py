@@ -7,13 +7,16 @@ that what runs on a GPU can be tested anywhere.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, ClassVar
 
 import numpy as np
 
 from ..errors import ContextError
+
+# contexts beside `cpu(0)` that were named so far; as long as there are none, every array lives on the host
+others: list[Context] = []
 
 
 class Context:
@@ -31,9 +34,12 @@ class Context:
             raise ContextError(f"[Context] device id {device_id!r} is not a non-negative integer")
         found = cls._interned.get((device_type, device_id))
         if found is None:
-            found = object.__new__(cls)
-            found.device_type, found.device_id = device_type, device_id
-            cls._interned[device_type, device_id] = found
+            made = object.__new__(cls)
+            made.device_type, made.device_id = device_type, device_id
+            if cls._interned:
+                others.append(made)
+            # (another thread may have been quicker)
+            found = cls._interned.setdefault((device_type, device_id), made)
         return found
 
     def __reduce__(self) -> tuple[type[Context], tuple[str, int]]:
@@ -105,6 +111,28 @@ def require(context: Any) -> None:
         raise ContextError(
             f"[gpu] {context} is not available: the installed mxnet sees {num_gpus()} GPU(s); use cpu(), or install a CUDA build of mxnet"
         )
+
+
+def require_same(name: str, contexts: Iterable[Context]) -> None:
+    """Refuse operands of different contexts.
+
+    Raises:
+        ContextError: they are not all the same.
+    """
+    met = set(contexts)
+    if len(met) > 1:
+        listed = ", ".join(sorted(map(repr, met)))
+        raise ContextError(f"[{name}] operands live on different contexts: {listed}; copy with x.as_in_context(ctx)")
+
+
+def inside(context: Context, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """`function(*args, **kwargs)` with `context` as the current one (which exists: an array lives there)."""
+    stack = _local.stack
+    stack.append(context)
+    try:
+        return function(*args, **kwargs)
+    finally:
+        stack.pop()
 
 
 def current_context() -> Context:

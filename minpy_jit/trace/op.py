@@ -84,7 +84,8 @@ class Op:
 
     Attributes:
         name: unique; NumPy's name where NumPy has one.
-        family: "elementwise", "reduction", "shape", "index", "linalg", "neural", "creation", "sort", "cast", "meta".
+        family: "elementwise", "reduction", "shape", "index", "linalg", "neural", "creation", "sort", "cast", "meta", "head" (whose rules
+            give the gradient of a loss, not that of the result).
         arity: number of operands, or None for any number.
         params: names of the parameters, in the order in which a step's `params` tuple holds them.
         defaults: values of parameters that a caller may leave out.

@@ -230,11 +230,14 @@ class PureRegion(Region):
                 arguments[id(handle)] = (k, handle)
             given.append(_view(handle, chain, leaf.type) if chain and isinstance(leaf, Handle) else handle)
         args, kwargs = structure.build(given)
-        recorder.enter(self)
-        segment = recorder.segment = _Recording(recorder, recorder.segment.cursor)
-        session = recorder.session = Session(self.name, recorder, arguments)
-        witnesses.append(session.made)
+        session = Session(self.name, recorder, arguments)
+        witness = session.made
         try:
+            # within: Ctrl-C may come the moment a call returns
+            recorder.enter(self)
+            segment = recorder.segment = _Recording(recorder, recorder.segment.cursor)
+            recorder.session = session
+            witnesses.append(witness)
             result = self.function(*args, **kwargs)
             outputs, shape = flatten(result)
             fresh: dict[int, tuple[int, tuple[int, ArrayType]]] = {}
@@ -248,8 +251,9 @@ class PureRegion(Region):
                     "pass it or capture it, not both"
                 )
         finally:
-            recorder.session = None
-            witnesses.remove(session.made)
+            recorder.session = recorder.region = None
+            if witness in witnesses:
+                witnesses.remove(witness)
             written = [(leaves[arguments[id(h)][0]], h) for h in session.written if id(h) in arguments]
             for leaf, handle in written:
                 if isinstance(leaf, Handle):

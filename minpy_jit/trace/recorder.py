@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import sys
 import threading
-import warnings
 import weakref
 from collections.abc import Callable, Iterable, Sequence
 from time import perf_counter
@@ -17,8 +16,8 @@ from typing import Any, Protocol, cast
 import numpy as np
 
 from ..config import config
-from ..errors import ContextError, RecordingWarning, TraceError, call_site, locate, reentered, with_op
-from .context import DeviceValue, on_host
+from ..errors import RecordingWarning, TraceError, call_site, locate, reentered, warn_at, with_op
+from .context import DeviceValue, on_host, require_same
 from .handle import Alias, Handle, constructors, materialised, root_of
 from .op import Op, Params, set_recorder
 from .stats import FlushRecord, stats
@@ -27,6 +26,7 @@ from .types import ArrayType, array_type, integer_name
 
 _new = object.__new__
 _refcount = sys.getrefcount
+_ndarray = np.ndarray
 
 WEAK_TYPES: dict[type, ArrayType] = {kind: array_type((), KIND_DTYPES[letter], weak=kind) for kind, letter in KINDS.items()}
 
@@ -63,6 +63,8 @@ Immediate = Callable[[Step, list[Any]], Any]
 Compiled = Callable[[Sequence[Any], Sequence[Any]], list[Any]]
 
 _executor: Executor
+# of threads that begin to record
+default_policy: Any = None
 compile_graph: Callable[[Any], Compiled]
 _immediate: dict[str, Immediate] = {}
 # sealed segments that may wait; a program that observes nothing must not pile them up
@@ -80,6 +82,18 @@ def set_executor(executor: Executor, immediate: dict[str, Immediate], compiler: 
     _immediate.update(immediate)
     # this thread's recorder was made before anyone could execute
     local.recorder.set_mode(local.recorder.mode)
+
+
+def wrap_executor(wrap: Callable[[Executor], Executor]) -> None:
+    """Put something between finished paths and who runs them: `wrap(executor)` takes its place."""
+    global _executor
+    _executor = wrap(_executor)
+
+
+def set_default_policy(policy: Any) -> None:
+    """The policy of threads that begin to record later."""
+    global default_policy
+    default_policy = policy
 
 
 class Segment:
@@ -246,20 +260,30 @@ class Segment:
                 return step
         if type_ is None:
             type_ = infer(op, types, params)
-        step = Step(op, operands, params, type_, cursor, site or call_site(), tuple(types))
-        range_check(step, types)
+        site = site or call_site()
         self.recorder.grown()
-        if self.cursor is not cursor:
-            # a signal handler or a finalizer has recorded something meanwhile
-            return self.advance(op, operands, params, type_, types)
-        if children is None:
-            children = cursor.children = {}
-        children[key] = step
-        if step.index < self.limit and not self.recorder.exact and step.nbytes <= config.max_pending_bytes:
-            # past a limit no `next`: each op then comes to `record`, which looks for a place to cut
-            cursor.next = step
-        self.cursor = step
-        return step
+        step = Step(op, operands, params, type_, cursor, site, tuple(types))
+        range_check(step, types)
+        while True:
+            children = cursor.children
+            if children is None:
+                children = cursor.children = {}
+            children[key] = step
+            if step.index < self.limit and not self.recorder.exact and step.nbytes <= config.max_pending_bytes:
+                # past a limit no `next`: each op then comes to `record`, which looks for a place to cut
+                cursor.next = step
+            if self.cursor is cursor:
+                # nothing lies between, not even an allocation, which may run finalizers
+                self.cursor = step
+                return step
+            # a signal handler, a finalizer or a debugger has recorded something meanwhile: this comes behind it
+            if children.get(key) is step:
+                del children[key]
+            if cursor.next is step:
+                cursor.next = None
+            cursor, low, high = self.cursor, step.low, step.high
+            step = Step(op, operands, params, type_, cursor, site, tuple(types))
+            step.low, step.high = low, high
 
     # -- liveness ------------------------------------------------------------------------------------------------------------------
     def live(self) -> list[Handle]:
@@ -320,11 +344,7 @@ def infer(op: Op, types: Sequence[ArrayType], params: Params) -> Any:
     found = _inferred.get(key)
     if found is not None:
         return found
-    contexts = {t.context for t in types if t.weak is None}
-    if len(contexts) > 1:
-        raise ContextError(
-            f"[{op.name}] operands live on different contexts: {', '.join(sorted(map(repr, contexts)))}; copy with x.as_in_context(ctx)"
-        )
+    require_same(op.name, [t.context for t in types if t.weak is None])
     try:
         result = op.infer(*types, **op.named(params))
     except (ValueError, TypeError, IndexError, OverflowError) as error:
@@ -363,6 +383,8 @@ class Recorder:
         self.region: Any = None
         # the recording of a pure region, if one is going on (see pure.py)
         self.session: Any = None
+        # who decides what runs where (None: the usual way); see minpy_jit/policy.py
+        self.policy: Any = default_policy
         self.trie_steps = 0
         self.begun = 0
         self.resets = 0
@@ -413,8 +435,11 @@ class Recorder:
             self._reset_trie()
         if self.immediate is not None:
             root = self.immediate_root
-        elif self.region is not None:
-            root = self.roots.get(self.region.key) or self._region_root(self.region.key)
+        elif self.region is not None or self.policy is not None:
+            key = None if self.region is None else self.region.key
+            if self.policy is not None:
+                key = (self.policy, key)
+            root = self.roots.get(key) or self._region_root(key)
         else:
             root = self.root
         segment = (_Unrecorded if self.immediate is not None and not self.tapes else Segment)(self, root)
@@ -424,31 +449,54 @@ class Recorder:
 
     def _region_root(self, key: Any) -> Step:
         root = self.roots[key] = Root()
+        if self.policy is not None:
+            root.remember()["policy"] = self.policy
         return root
+
+    def use_policy(self, policy: Any) -> None:
+        """From here on steps are recorded for another policy, in tries of their own. What is pending is run first.
+
+        Raises:
+            TraceError: a pure region is being recorded.
+        """
+        if policy is self.policy:
+            return
+        if self.session is not None:
+            raise TraceError(f"[policy] changed inside {self.session.name!r}, which is traced with pure=True ({locate(call_site())})")
+        try:
+            self.flush("policy")
+        finally:
+            self.policy = policy
+            if self.immediate is None:
+                self.seal(self.region)
 
     def _reset_trie(self) -> None:
         self.forget()
         self.resets += 1
         stats.counts["trie_resets"] += 1
         if self.resets == 2:
-            warnings.warn(
-                RecordingWarning(
-                    f"this program keeps recording new steps (over {config.max_trie_steps}), so little is replayed; "
-                    f"last seen at {locate(call_site())}"
-                ),
-                stacklevel=2,
+            site = call_site()
+            warn_at(
+                site,
+                f"[trace] this program keeps recording new steps: more than config.max_trie_steps = {config.max_trie_steps} for the second "
+                f"time, at {locate(site)}, and little is replayed; raise the limit, or make the program repeat itself",
+                RecordingWarning,
             )
 
     def forget(self) -> None:
-        """Drop every recorded step. Open and sealed segments keep theirs alive until they have run."""
+        """Drop every recorded step. Open and sealed segments keep theirs alive until they have run, arrays that were inputs theirs."""
+        dropped = (self.root, self.immediate_root, *self.roots.values())
         self.root, self.immediate_root = Root(), Root()
         self.roots.clear()
+        for root in dropped:
+            root.sever()
         self.now.clear()
         self.trie_steps = 0
 
     def clear(self) -> None:
         """Forget every recorded step (pending work is kept)."""
         self.forget()
+        self.resets = 0
         self.seal()
 
     def enter(self, region: Any) -> bool:
@@ -487,7 +535,13 @@ class Recorder:
             types = [o.type if isinstance(o, Handle) else WEAK_TYPES[type(o)] for o in operands]
             step = segment.advance(op, slots, params, None, types)
         if step.low is not None:
-            check_numbers(step, operands)
+            try:
+                check_numbers(step, operands)
+            except (OverflowError, ValueError):
+                # the refused step stays, unused; an executable that was made when it was used must still be able to run it
+                count = sum(type(o) in WEAK_TYPES for o in operands)
+                segment.scalars[-count:] = [1 if type(n) is int else n for n in segment.scalars[-count:]]
+                raise
         if op.outputs == 1:
             return self.hand_out(segment, step)
         if self.immediate is not None:
@@ -519,7 +573,7 @@ class Recorder:
         try:
             with run_lock:
                 return self.immediate(step, operands)
-        except (ValueError, TypeError, IndexError, OverflowError, ZeroDivisionError) as error:
+        except (ValueError, TypeError, IndexError, ArithmeticError, MemoryError) as error:
             raise with_op(error, step.op.name) from None
 
     def _record_now(self, op: Op, operands: tuple[Any, ...], params: Params) -> Any:
@@ -530,7 +584,8 @@ class Recorder:
         if step is None:
             step = Step(op, (), params, infer(op, types, params), None, call_site(), types)
             range_check(step, types)
-            if len(self.now) >= config.max_trie_steps:
+            if len(self.now) >= max(config.max_trie_steps // 8, 16):
+                # with the call prepared for it a step takes 6 KiB, one of the trie 0.7
                 self.now.clear()
             self.now[key] = step
         if step.low is not None:
@@ -605,7 +660,7 @@ class Recorder:
         # the lock: another thread may be about to run the same segments
         with run_lock:
             while self.sealed:
-                self._run(self.sealed.pop(0), cause)
+                self._run(self.sealed.pop(0), cause, handle)
             segment = self.segment
             if segment.cursor.index < 0 or self.immediate is not None:
                 # in the immediate modes all is computed; what a tape follows must stay in its segment
@@ -646,11 +701,12 @@ class Recorder:
     def _run_for_another(self, segment: Segment, cause: str, handle: Handle) -> np.ndarray | None:
         """Another thread wants a value of ours: it runs what is complete, and this thread goes on in a segment of its own."""
         with run_lock:
-            following = self._begin() if self.segment is segment else None
-            if self.tapes or self.suspended or self.session is not None or any(r() is not None for r in self.kept):
+            following, cursor = self._begin() if self.segment is segment else None, segment.cursor
+            kept = any(r() is not None for r in self.kept)
+            # no call lies between here and the assignment, so the owner stands still; what it recorded since may have been a gradient
+            if kept or self.tapes or self.suspended or self.session is not None or segment.cursor is not cursor:
                 return self._peek(segment, cause, handle)
             if following is not None and self.segment is segment:
-                # no call lies between: the owner does not begin a tape here
                 self.segment = following
             if segment is not self.segment:
                 self._run_sealed(self.sealed.index(segment) if segment in self.sealed else len(self.sealed), cause, handle, own=False)
@@ -706,13 +762,21 @@ class Recorder:
                 return
             end, inputs, scalars = (segment.cursor, segment.inputs, segment.scalars) if own else segment.prefix()
             # what was pending in an earlier segment is there by now, or is run
-            inputs = [value_of(value, cause) if isinstance(value, Handle) else value for value in inputs]
+            spoiled: dict[int, Exception] = {}
+            try:
+                inputs = [value_of(value, cause) if isinstance(value, Handle) else value for value in inputs]
+            except Exception:
+                inputs, spoiled = _spoiled(end, inputs, cause)
+                needed.difference_update(spoiled)
+                if not needed or hooks:
+                    raise
             if own:
                 # a list of its own: what nobody but this list holds may be written over
                 segment.inputs = inputs
             with run_lock:
                 outcome = _executor(end, tuple(sorted(needed)), inputs, scalars)
                 segment.values = outcome.values
+            outcome.errors.update(spoiled)
             if segment.owner is not None:
                 segment.owner.ran(segment, outcome)
             failed = self._settle(segment, live, outcome, hooks)
@@ -730,8 +794,18 @@ class Recorder:
         if config.flush_log:
             self._log(cause, segment, len(live), outcome, perf_counter() - started)
         if outcome.errors:
-            first = next(iter(outcome.errors.values()))
-            raise first if wanted is None else outcome.errors.get(wanted.index, first)
+            error = None
+            if wanted is not None and wanted.segment is segment:
+                error = outcome.errors.get(wanted.index)
+            if error is None and (hooks or (wanted is None and cause != "limit")):
+                # (otherwise what is observed, or recorded, has nothing to do with it; but a tape needs all that it asked for)
+                error = next(iter(outcome.errors.values()))
+            try:
+                if error is not None:
+                    raise error
+            finally:
+                # the error knows this frame: what it holds would live until the next garbage collection
+                del error, outcome
 
     @staticmethod
     def _settle(segment: Segment, live: list[Handle], outcome: Outcome, hooks: list[Any]) -> list[Handle]:
@@ -781,6 +855,25 @@ class Recorder:
         alive = [(r, r()) for r in self.kept]
         self.kept = [r for r, tape in alive if tape is not None and tape.waiting()]
         return [*self.suspended, *self.tapes, *(tape for _, tape in alive if tape is not None)]
+
+
+def _spoiled(end: Step, inputs: Iterable[Any], cause: str) -> tuple[list[Any], dict[int, Exception]]:
+    """The inputs' values as far as there are any, and the slots that depend on an input whose own computation fails."""
+    path = end.path()
+    known: list[Any] = []
+    errors: dict[int, Exception] = {}
+    for step, value in zip([s for s in path if s.op is INPUT], inputs, strict=True):
+        try:
+            known.append(value_of(value, cause) if isinstance(value, Handle) else value)
+        except Exception as error:
+            # it stays in its place, so that a retry finds it
+            known.append(value)
+            errors[step.index] = error
+    for step in path:
+        first = next((errors[i] for i in step.operands if i in errors), None)
+        if first is not None:
+            errors[step.index] = first
+    return known, errors
 
 
 def check_numbers(step: Step, operands: Iterable[Any]) -> None:
@@ -863,9 +956,14 @@ def observe(handle: Handle, cause: str) -> np.ndarray:
             return look(observe(root_of(handle), cause), alias.chain)
     else:
         data = handle.memory
-        if data is None:
-            data = value_of(handle, cause)
-    return data if type(data) is np.ndarray else on_host(data)
+        # as in `value_of`, whose frame would be one more to walk through for the call site: 0.4 µs a flush
+        while data is None:
+            segment = handle.segment
+            if segment is not None:
+                data = segment.recorder.run_pending(segment, cause, handle)
+            if data is None:
+                data = handle.memory
+    return data if type(data) is _ndarray else on_host(data)
 
 
 class _Local(threading.local):

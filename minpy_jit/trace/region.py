@@ -17,6 +17,13 @@ from .recorder import current
 from .stats import stats
 
 _explain: Callable[..., str]
+_export: Callable[..., Any]
+
+
+def set_exporter(exporter: Callable[..., Any]) -> None:
+    """Told by the symbols layer who writes MXNet symbols."""
+    global _export
+    _export = exporter
 
 
 def set_explainer(explainer: Callable[..., str]) -> None:
@@ -44,14 +51,17 @@ class Region:
         assert self.function is not None
         recorder = current()
         self.counts["calls"] += 1
-        if not recorder.enter(self):
-            return self.function(*args, **kwargs)
-        started = perf_counter()
+        outer, started = recorder.region, perf_counter()
         try:
+            # within: Ctrl-C may come the moment it returns
+            recorder.enter(self)
             return self.function(*args, **kwargs)
         finally:
-            recorder.leave()
-            stats.seconds["record"] += perf_counter() - started
+            if outer is None and recorder.region is self:
+                # at once, for the same reason
+                recorder.region = None
+                recorder.leave()
+                stats.seconds["record"] += perf_counter() - started
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else functools.partial(self, instance)
@@ -62,7 +72,15 @@ class Region:
             self.key = call_site()
         self.counts["calls"] += 1
         recorder = current()
-        self._entered.append((recorder, recorder.enter(self)))
+        outermost = recorder.region is None
+        try:
+            self._entered.append((recorder, recorder.enter(self)))
+        except BaseException:
+            # Ctrl-C: nobody will call __exit__
+            if outermost and recorder.region is self:
+                recorder.region = None
+                recorder.leave()
+            raise
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -88,6 +106,10 @@ class Region:
     def explain(self, *args: Any, **kwargs: Any) -> str:
         """What a call with these arguments does: see `minpy_jit.explain` (the function is called three times)."""
         return _explain(self, *args, **kwargs)
+
+    def export(self, path: Any, *args: Any, **kwargs: Any) -> Any:
+        """Write the function as an MXNet symbol with its parameters, for arguments like these: see `minpy_jit.export`."""
+        return _export(self.function, path, *args, **kwargs)
 
     def warmup(self, *specs: Any) -> None:
         """Compile for arguments like `specs` (arrays, or anything the function takes): calls the function twice and runs it, so its side

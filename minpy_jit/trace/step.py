@@ -90,6 +90,15 @@ class Step:
             self.memo = {}
         return self.memo
 
+    def sever(self) -> None:
+        """Cut the trie below here into paths: whoever still holds one of its steps keeps those before it alive, and no others."""
+        todo = [self]
+        while todo:
+            step = todo.pop()
+            children, step.children, step.next = step.children, None, None
+            if children:
+                todo.extend(children.values())
+
     def __repr__(self) -> str:
         operands = ", ".join(f"%{i}" for i in self.operands)
         named = ", ".join(f"{k}={v!r}" for k, v in self.op.named(self.params).items())

@@ -129,6 +129,12 @@ def is_f_contiguous(type_: ArrayType) -> bool:
     return is_contiguous(type_.shape[::-1], strides[::-1], type_.dtype.itemsize)
 
 
+def broadcasts_to(shape: Shape, wide: Shape) -> bool:
+    """Whether broadcasting makes the second shape of the first."""
+    rest = len(wide) - len(shape)
+    return rest >= 0 and all(n in (1, m) for n, m in zip(shape, wide[rest:], strict=True))
+
+
 def broadcast_shapes(shapes: Iterable[Shape]) -> Shape:
     """NumPy's broadcasting.
 
@@ -141,6 +147,26 @@ def broadcast_shapes(shapes: Iterable[Shape]) -> Shape:
     except ValueError:
         listed = " ".join(str(s).replace(", ", ",") for s in shapes)
         raise ValueError(f"operands could not be broadcast together with shapes {listed}") from None
+
+
+def copied_strides(type_: ArrayType, dtype: np.dtype) -> Shape | None:
+    """Strides of a copy in another dtype: the gaps go, the order of the axes in memory stays ("K"); None for C order.
+
+    As numpy/core/src/multiarray/ctors.c: PyArray_NewLikeArrayWithShape. Unlike a ufunc's result, a copy of an array that was broadcast
+    has the repeated axis innermost.
+    """
+    shape = type_.shape
+    if type_.strides is None or 0 in shape:
+        return None
+    if is_f_contiguous(type_):
+        return contiguous_strides(shape[::-1], dtype.itemsize)[::-1]
+    shown = type_.strides
+    strides = [0] * type_.ndim
+    step = dtype.itemsize
+    for axis in sorted(range(type_.ndim), key=lambda i: -abs(shown[i]))[::-1]:
+        strides[axis] = step
+        step *= shape[axis]
+    return None if is_contiguous(shape, strides, dtype.itemsize) else tuple(strides)
 
 
 def elementwise_strides(types: Sequence[ArrayType], shape: Shape, dtype: np.dtype) -> Shape | None:

@@ -8,7 +8,8 @@ import numpy as np
 
 from ..context import CPU, Context
 from ..op import NO_GRADIENT, TABLE, ZERO_GRADIENT, Op, Ref, Sample, Types, define
-from ..types import ArrayType, Shape, array_type, elementwise_strides
+from ..types import ArrayType, Shape, array_type, copied_strides, elementwise_strides
+from . import kernels
 from .families import ALL_MXNET, UNARY_SHAPES, fortran_or_c_strides, pass_through, samples_of
 
 ANY_MXNET = ALL_MXNET | {np.dtype(np.float16)}
@@ -24,7 +25,7 @@ def _itself(x: Any, **params: Any) -> Any:
 
 # -- dtype ------------------------------------------------------------------------------------------------------------------------------
 def _infer_astype(x: ArrayType, dtype: np.dtype) -> ArrayType:
-    return array_type(x.shape, dtype, elementwise_strides((x,), x.shape, dtype), x.scalar, None, x.context)
+    return array_type(x.shape, dtype, copied_strides(x, dtype), x.scalar, None, x.context)
 
 
 def _lower_astype(low: Any, xs: list[Any], types: Types, result: ArrayType, dtype: np.dtype) -> Any:
@@ -44,6 +45,7 @@ astype = define(
     infer=_infer_astype,
     numpy=lambda x, dtype: x.astype(dtype),
     mxnet=_lower_astype,
+    kernel=kernels.cast,
     mxnet_dtypes=ANY_MXNET,
     vjp=(_astype_rule,),
     samples=(
@@ -71,6 +73,7 @@ layout = define(
     infer=_infer_layout,
     numpy=_itself,
     mxnet=pass_through,
+    kernel=kernels.itself,
     mxnet_dtypes=ANY_MXNET,
     vjp=(lambda g, ans, x, strides: g,),
     samples=(Sample(((2, 3),), {"strides": (8, 16)}),),

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from ..context import CPU, Context
+from ..context import CPU, Context, require_same
 from ..op import Op, Ref, Sample, Types, define
 from ..step import parse_constant
 from ..types import ArrayType, Shape, array_type
+from . import kernels
 from .families import ALL_MXNET
 
 # as many elements are kept as constants beside a bound executor; longer ranges are made anew on the host
@@ -53,6 +54,7 @@ def _filled(name: str, function: Callable[..., Any]) -> Op:
         infer=infer,
         numpy=lambda shape, dtype, context: function(shape, dtype),
         mxnet=lower,
+        kernel=kernels.filled(int(function(()))),
         mxnet_dtypes=ALL_MXNET,
         vjp=(),
         samples=tuple(
@@ -98,6 +100,8 @@ ones = _filled("ones", np.ones)
 
 def _infer_full(fill: ArrayType, shape: Shape, dtype: np.dtype, context: Context) -> ArrayType:
     _require_shape(shape)
+    if fill.weak is None:
+        require_same("full", (fill.context, context))
     tail = shape[len(shape) - fill.ndim :] if fill.ndim <= len(shape) else None
     if tail is None or any(n not in (1, m) for n, m in zip(fill.shape, tail, strict=True)):
         was, wanted = (str(s).replace(", ", ",") for s in (fill.shape, shape))
@@ -124,6 +128,7 @@ full = define(
     infer=_infer_full,
     numpy=lambda fill, shape, dtype, context: np.full(shape, fill, dtype),
     mxnet=_lower_full,
+    kernel=kernels.broadcast_to,
     mxnet_dtypes=ALL_MXNET,
     # the pullback sums over what was broadcast
     vjp=(lambda g, ans, fill, shape, dtype, context: g if dtype.kind in "fc" else None,),

@@ -98,7 +98,7 @@ divmod_ = elementwise(
 
 def _strong(y: Ref, ans: Ref) -> Ref:
     """A Python number as an array of the result's dtype, so that arithmetic among numbers alone does not make float64 of it."""
-    return y if y.type.weak is None else astype(y, dtype=ans.dtype)
+    return y if y.type.weak is None else TABLE["full"](y, shape=(), dtype=ans.dtype, context=ans.type.context)
 
 
 def _power_base(g: Ref, ans: Ref, x: Ref, y: Ref) -> Ref:
@@ -257,6 +257,7 @@ clip = define(
     operand_dtypes=lambda types, params: ufunc_loop(_clip, types)[:3],
     scalar_range=lambda types, params: integer_limits(types, ufunc_loop(_clip, types)[-1]),
     mxnet=_lower_clip,
+    kernel="clip",
     mxnet_dtypes=NUMBERS,
     vjp=(
         lambda g, ans, x, lo, hi: where(logical_and(not_equal(ans, lo), not_equal(ans, hi)), g, 0.0),
@@ -311,6 +312,7 @@ where: Op = define(
     operand_dtypes=_where_dtypes,
     scalar_range=lambda types, params: integer_limits((types[1], types[2]), result_dtype(types[1:])),
     mxnet=_lower_where,
+    kernel="where",
     mxnet_dtypes=ALL_MXNET,
     vjp=(ZERO_GRADIENT, lambda g, ans, c, x, y: where(c, g, 0.0), lambda g, ans, c, x, y: where(c, 0.0, g)),
     samples=(

@@ -188,6 +188,9 @@ def elementwise(
     if samples is None:
         samples = samples_of(UNARY_SHAPES if nin == 1 else BINARY_SHAPES, low, high)
     fields.setdefault("doc", first_line(function))
+    if nout == 1:
+        # the scalar function of this name, where native code has it
+        fields.setdefault("kernel", name)
     fields.setdefault("scalar_range", lambda types, params: integer_range(types, operand_dtypes(types, params)))
     return define(
         name,

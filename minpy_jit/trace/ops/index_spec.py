@@ -44,6 +44,11 @@ class Parsed(NamedTuple):
     numbers: tuple[int, ...]
     scalar: bool
 
+    @property
+    def ndim(self) -> int:
+        """Dimensions of what the key shows."""
+        return len([entry for entry in self.spec if entry is not INT and entry is not ELLIPSIS])
+
 
 _make = tuple.__new__
 _int_specs: list[Spec] = [(INT, *(FULL,) * rest) for rest in range(64)]

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..op import NO_GRADIENT, TABLE, ZERO_GRADIENT, Params, Sample, Types, define
 from ..types import ArrayType, Shape, array_type, broadcast_shapes, contiguous_strides, elementwise_strides
+from . import kernels
 from .families import ALL_MXNET, INT32, INT64, NUMBERS
 from .index_spec import ARRAY, FULL, INT, NEW, Spec, advanced_key, basic_key, compose
 
@@ -122,6 +123,7 @@ getitem = define(
     numpy=lambda x, *numbers, spec: x[basic_key(spec, numbers)],
     operand_dtypes=_positions_follow(1),
     mxnet=_lower_getitem,
+    kernel=kernels.getitem,
     mxnet_dtypes=ALL_MXNET,
     vjp=_getitem_rule,
     view=True,
@@ -221,6 +223,7 @@ scatter = define(
     numpy=lambda g, *numbers, shape, spec: _scatter(g, *numbers, shape=shape, spec=_open(spec)),
     operand_dtypes=_positions_follow(1),
     mxnet=_lower_scatter,
+    kernel=kernels.scatter,
     mxnet_dtypes=ALL_MXNET,
     vjp=lambda g, ans, operands, index, shape, spec: None if index > 0 else TABLE["getitem"](g, *operands[1:], spec=spec),
     samples=(
@@ -342,6 +345,7 @@ setitem = define(
     numpy=_setitem,
     operand_dtypes=_written,
     mxnet=_lower_setitem,
+    kernel=kernels.setitem,
     mxnet_dtypes=ALL_MXNET,
     vjp=_setitem_rule,
     inplace=0,
@@ -429,7 +433,8 @@ class _Gather:
                 if kind == "mask" and entry[1] == -1:
                     self.axes.append(-1)
                     continue
-                if kind == "mask" and type_.shape[axis] != entry[1]:
+                # a mask of no elements chooses none, of any axis
+                if kind == "mask" and entry[1] and type_.shape[axis] != entry[1]:
                     raise IndexError(
                         f"boolean index did not match indexed array along dimension {axis}; "
                         f"dimension is {type_.shape[axis]} but corresponding boolean dimension is {entry[1]}"

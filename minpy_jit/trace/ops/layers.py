@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ..op import Op
 from .cast import stop_gradient
 from .neural import (
     convolution,
@@ -29,15 +30,28 @@ from .recurrent import gru, lstm, rnn_relu, rnn_tanh
 from .shape import reshape
 
 _RECURRENT = {op.name: op for op in (lstm, gru, rnn_tanh, rnn_relu)}
+_POOLINGS = {"max": max_pooling, "avg": average_pooling, "sum": sum_pooling}
 
 PerAxis = int | tuple[int, ...]
 
 
-def _per_axis(value: Any, ndim: int) -> tuple[int, ...]:
-    """One integer per spatial axis, from one for all or from one for each (their number is checked by the type rules)."""
-    if hasattr(value, "__index__"):
-        return (operator.index(value),) * (ndim - 2)
-    return tuple(operator.index(v) for v in value)
+def _per_axis(op: Op, ndim: int, **given: Any) -> dict[str, tuple[int, ...]]:
+    """One integer per spatial axis, from one for all or from one for each (their number is checked by the type rules).
+
+    Raises:
+        TypeError: neither.
+    """
+    found = {}
+    for name, value in given.items():
+        try:
+            found[name] = (operator.index(value),) * (ndim - 2)
+        except TypeError:
+            try:
+                found[name] = tuple(operator.index(v) for v in value)
+            except TypeError:
+                text = f"[{op.name}] {name} must be an integer, or one for each spatial axis; got {value!r}"
+                raise TypeError(text) from None
+    return found
 
 
 def dense(x: Any, w: Any, b: Any = None, flatten: bool = True) -> Any:
@@ -60,8 +74,7 @@ def dense(x: Any, w: Any, b: Any = None, flatten: bool = True) -> Any:
 
 def convolve(x: Any, w: Any, b: Any = None, stride: PerAxis = 1, pad: PerAxis = 0, dilate: PerAxis = 1, groups: int = 1) -> Any:
     """Convolution over 1 to 3 spatial axes, `stride`, `pad` and `dilate` one number for all of them or one for each."""
-    ndim = x.type.ndim
-    given = {"stride": _per_axis(stride, ndim), "pad": _per_axis(pad, ndim), "dilate": _per_axis(dilate, ndim), "groups": groups}
+    given = {**_per_axis(convolution, x.type.ndim, stride=stride, pad=pad, dilate=dilate), "groups": operator.index(groups)}
     return convolution(x, w, **given) if b is None else convolution_bias(x, w, b, **given)
 
 
@@ -69,14 +82,8 @@ def deconvolve(
     x: Any, w: Any, b: Any = None, stride: PerAxis = 1, pad: PerAxis = 0, dilate: PerAxis = 1, adjust: PerAxis = 0, groups: int = 1
 ) -> Any:
     """Transposed convolution; w is (channels, filters of a group, *kernel), `adjust` what is added to the result's lengths."""
-    ndim = x.type.ndim
-    given = {
-        "stride": _per_axis(stride, ndim),
-        "pad": _per_axis(pad, ndim),
-        "dilate": _per_axis(dilate, ndim),
-        "adjust": _per_axis(adjust, ndim),
-        "groups": groups,
-    }
+    axes = _per_axis(deconvolution, x.type.ndim, stride=stride, pad=pad, dilate=dilate, adjust=adjust)
+    given = {**axes, "groups": operator.index(groups)}
     return deconvolution(x, w, **given) if b is None else deconvolution_bias(x, w, b, **given)
 
 
@@ -98,15 +105,13 @@ def pool(
     Raises:
         ValueError: another kind.
     """
-    ndim = x.type.ndim
+    op = _POOLINGS.get(kind)
+    if op is None:
+        raise ValueError(f"[pool] unknown kind {kind!r}; one of {', '.join(map(repr, _POOLINGS))}")
     if kernel is None:
         kernel, stride, pad, full = x.type.shape[2:], 1, 0, False
-    given = {"kernel": _per_axis(kernel, ndim), "stride": _per_axis(stride, ndim), "pad": _per_axis(pad, ndim), "full": bool(full)}
-    if kind == "avg":
-        return average_pooling(x, **given, count_pad=bool(count_pad))
-    if kind not in ("max", "sum"):
-        raise ValueError(f"[pool] unknown kind {kind!r}; one of 'max', 'avg', 'sum'")
-    return (max_pooling if kind == "max" else sum_pooling)(x, **given)
+    others = {"count_pad": bool(count_pad)} if op is average_pooling else {}
+    return op(x, **_per_axis(op, x.type.ndim, kernel=kernel, stride=stride, pad=pad), full=bool(full), **others)
 
 
 def batch_normalise(

@@ -14,6 +14,7 @@ from numpy.core.einsumfunc import _parse_einsum_input  # type: ignore[attr-defin
 
 from ..op import TABLE, Sample, Types, define
 from ..types import ArrayType, Shape, array_type, broadcast_shapes
+from . import kernels
 from .creation import beside
 from .families import FLOATS, broadcast_type, ufunc_loop
 
@@ -159,6 +160,7 @@ matmul = define(
     numpy=_matmul,
     operand_dtypes=_loop_dtypes,
     mxnet=_lower_matmul,
+    kernel=kernels.matmul,
     mxnet_dtypes=FLOATS,
     vjp=(_matmul_rule_a, _matmul_rule_b),
     samples=(
@@ -311,6 +313,7 @@ dot = define(
     numpy=lambda a, b: np.dot(a, b),
     operand_dtypes=_loop_dtypes,
     mxnet=_lower_dot,
+    kernel=kernels.matmul,
     mxnet_dtypes=FLOATS,
     vjp=(
         lambda g, ans, a, b: _dot_rule(g, ans, a, b, 0),
@@ -461,9 +464,11 @@ def _explicit(subscripts: str, shapes: tuple[Shape, ...]) -> tuple[tuple[str, ..
     fit = len(terms) == len(shapes)
     for term, shape in zip(terms, shapes, strict=False):
         fit &= len(term) == len(shape)
+        # a letter that one operand repeats takes its diagonal, which is not broadcast
+        within: dict[str, int] = {}
         for letter, n in zip(term, shape, strict=False):
             before = lengths.get(letter, 1)
-            fit &= before in (1, n) or n == 1
+            fit &= (before in (1, n) or n == 1) and within.setdefault(letter, n) == n
             lengths[letter] = before if n == 1 else n
     if not fit:
         np.einsum(subscripts, *dummies)

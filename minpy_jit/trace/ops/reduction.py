@@ -14,6 +14,7 @@ import numpy as np
 
 from ..op import ZERO_GRADIENT, Op, Ref, Sample, Types, define
 from ..types import ArrayType, Shape, array_type, elementwise_strides
+from . import kernels
 from .elementwise import equal
 from .families import ALL_MXNET, BOOL, FLOAT32, FLOAT64, FLOATS, INT64, NUMBERS, all_axes, reduced_shape
 from .shape import broadcast_to, flip, inverse_permutation, reshape, shift, transpose, tuple_attr
@@ -307,6 +308,7 @@ sum_ = define(
     infer=_infer_sum(np.add),
     numpy=lambda x, axis, keepdims, dtype: np.sum(x, axis=axis, keepdims=keepdims, dtype=dtype),
     mxnet=_lower_sum,
+    kernel=kernels.reduction("add"),
     mxnet_dtypes=ALL_MXNET,
     vjp=(_sum_rule,),
     ulp=32,
@@ -322,6 +324,7 @@ prod = define(
     infer=_infer_sum(np.multiply),
     numpy=lambda x, axis, keepdims, dtype: np.prod(x, axis=axis, keepdims=keepdims, dtype=dtype),
     mxnet=_lower_prod,
+    kernel=kernels.reduction("multiply"),
     mxnet_dtypes=ALL_MXNET,
     vjp=(_prod_rule,),
     ulp=16,
@@ -340,6 +343,7 @@ mean = define(
     infer=_infer_mean,
     numpy=_numpy_mean,
     mxnet=_lower_mean,
+    kernel=kernels.mean,
     mxnet_dtypes=ALL_MXNET,
     vjp=(_mean_rule,),
     ulp=32,
@@ -362,6 +366,7 @@ def _extremum(name: str, ufunc: np.ufunc, function: Callable[..., Any]) -> Op:
         infer=_infer_extremum(ufunc),
         numpy=lambda x, axis, keepdims: function(x, axis=axis, keepdims=keepdims),
         mxnet=_lower_plain(f"_np_{name}"),
+        kernel=kernels.reduction(f"{name}imum"),
         mxnet_dtypes=ALL_MXNET,
         vjp=(_extremum_rule,),
         samples=(
@@ -387,6 +392,7 @@ def _truth(name: str, function: Callable[..., Any]) -> Op:
         # of objects NumPy gives an object
         numpy=lambda x, axis, keepdims: np.asarray(function(x, axis=axis, keepdims=keepdims)).astype(np.bool_)[()],
         mxnet=_lower_plain(f"_np_{name}"),
+        kernel=kernels.reduction({"any": "logical_or", "all": "logical_and"}[name]),
         mxnet_dtypes=ALL_MXNET,
         vjp=ZERO_GRADIENT,
         samples=_samples(),
@@ -587,6 +593,7 @@ softmax = define(
     numpy=_numpy_softmax,
     operand_dtypes=lambda types, params: (types[0].dtype if types[0].dtype.kind in "fc" else FLOAT64,),
     mxnet=_lower_softmax,
+    kernel=kernels.softmax,
     mxnet_dtypes=FLOATS,
     vjp=(_softmax_rule,),
     ulp=16,

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from ..op import TABLE, Op, Ref, Sample, Types, define
-from ..types import ArrayType, Shape, array_type, contiguous_strides, elementwise_strides
+from ..types import ArrayType, Shape, array_type, contiguous_strides, copied_strides
+from . import kernels
 from .creation import beside
 from .elementwise import where
 from .families import ALL_MXNET, BOOL, UNARY_SHAPES, broadcast_type, fortran_or_c_strides, samples_of
@@ -101,6 +102,7 @@ reshape: Op = define(
     infer=_infer_reshape,
     numpy=lambda x, shape: np.reshape(x, shape),
     mxnet=lambda low, xs, types, result, shape: _reshaped(low, xs[0], shape),
+    kernel=kernels.reshape,
     mxnet_dtypes=MOVABLE,
     vjp=(lambda g, ans, x, shape: reshape(g, shape=x.shape),),
     view=True,
@@ -122,6 +124,7 @@ flatten: Op = define(
     infer=lambda x: array_type((x.size,), x.dtype, context=x.context),
     numpy=lambda x: np.ascontiguousarray(x).reshape(-1),
     mxnet=lambda low, xs, types, result: _reshaped(low, xs[0], result.shape),
+    kernel=kernels.reshape,
     mxnet_dtypes=MOVABLE,
     vjp=(lambda g, ans, x: reshape(g, shape=x.shape),),
     samples=samples_of(UNARY_SHAPES),
@@ -163,6 +166,7 @@ transpose: Op = define(
     infer=_infer_transpose,
     numpy=lambda x, axes: np.transpose(x, axes),
     mxnet=_lower_transpose,
+    kernel=kernels.transpose,
     mxnet_dtypes=MOVABLE,
     vjp=(lambda g, ans, x, axes: transpose(g, axes=inverse_permutation(axes)),),
     view=True,
@@ -218,6 +222,7 @@ broadcast_to = define(
     infer=_infer_broadcast,
     numpy=lambda x, shape: np.broadcast_to(x, shape),
     mxnet=_lower_broadcast,
+    kernel=kernels.broadcast_to,
     mxnet_dtypes=MOVABLE,
     vjp=(_broadcast_rule,),
     view=True,
@@ -258,6 +263,7 @@ flip: Op = define(
     infer=_infer_flip,
     numpy=lambda x, axes: x[_flip_index(x, axes)] if axes else x,
     mxnet=_lower_flip,
+    kernel=kernels.flip,
     mxnet_dtypes=MOVABLE,
     vjp=(lambda g, ans, x, axes: flip(g, axes=axes),),
     view=True,
@@ -274,7 +280,7 @@ flip: Op = define(
 
 
 def _infer_roll(x: ArrayType, shift: tuple[int, ...], axes: tuple[int, ...]) -> ArrayType:
-    return array_type(x.shape, x.dtype, elementwise_strides((x,), x.shape, x.dtype), context=x.context)
+    return array_type(x.shape, x.dtype, copied_strides(x, x.dtype), context=x.context)
 
 
 def _lower_roll(low: Any, xs: list[Any], types: Types, result: ArrayType, shift: tuple[int, ...], axes: tuple[int, ...]) -> Any:
@@ -344,6 +350,7 @@ slice_axis: Op = define(
     infer=_infer_slice,
     numpy=_cut,
     mxnet=_lower_slice,
+    kernel=kernels.slice_axis,
     mxnet_dtypes=MOVABLE,
     vjp=(_slice_rule,),
     view=True,
@@ -398,7 +405,7 @@ def _infer_tile(x: ArrayType, reps: tuple[int, ...]) -> ArrayType:
     result = tuple(n * r for n, r in zip(shape, times, strict=True))
     strides = None
     if all(r == 1 for r in times) and x.strides is not None:
-        kept = elementwise_strides((x,), x.shape, x.dtype)
+        kept = copied_strides(x, x.dtype)
         strides = None if kept is None else nocopy_strides(array_type(x.shape, x.dtype, kept), shape)
     return array_type(result, x.dtype, strides, context=x.context)
 
@@ -544,6 +551,7 @@ concatenate: Op = define(
     numpy=lambda *xs, axis: np.concatenate(xs, axis),
     operand_dtypes=_joined_dtypes,
     mxnet=_lower_concatenate,
+    kernel=kernels.concatenate,
     mxnet_dtypes=MOVABLE,
     vjp=_concatenate_rule,
     samples=(
@@ -581,6 +589,7 @@ stack = define(
     numpy=lambda *xs, axis: np.stack(xs, axis),
     operand_dtypes=_joined_dtypes,
     mxnet=lambda low, xs, types, result, axis: low.node("_npi_stack", xs, {"axis": axis, "num_args": len(xs)}),
+    kernel=kernels.stack,
     mxnet_dtypes=MOVABLE,
     vjp=_stack_rule,
     samples=(
@@ -653,6 +662,7 @@ pad_zeros: Op = define(
     infer=_infer_pad,
     numpy=lambda x, width: _numpy_pad(x, 0, width),
     mxnet=_lower_pad_zeros,
+    kernel=kernels.pad_zeros,
     mxnet_dtypes=MOVABLE,
     vjp=(lambda g, ans, x, width: _crop(g, x, width),),
     samples=tuple(Sample((s,), {"width": w}) for s, w in _WIDTHS),

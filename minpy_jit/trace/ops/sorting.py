@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..op import TABLE, ZERO_GRADIENT, Op, Ref, Sample, Types, define
-from ..types import ArrayType, array_type, elementwise_strides
+from ..types import ArrayType, array_type, copied_strides
 from .families import INT64, INTEGERS
 from .reduction import too_large
 
@@ -27,7 +27,7 @@ def _kind(stable: bool) -> Any:
 
 def _infer_sorted(x: ArrayType, **params: Any) -> ArrayType:
     # NumPy sorts a copy that keeps the memory order
-    return array_type(x.shape, x.dtype, elementwise_strides((x,), x.shape, x.dtype), context=x.context)
+    return array_type(x.shape, x.dtype, copied_strides(x, x.dtype), context=x.context)
 
 
 def _infer_positions(x: ArrayType, **params: Any) -> ArrayType:

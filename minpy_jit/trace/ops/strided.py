@@ -29,6 +29,14 @@ def positions(shape: Shape, strides: Shape) -> np.ndarray:
     return found
 
 
+def spacing(x: ArrayType, axes: Axes) -> int:
+    """Bytes from an element to the next in memory: more than its own where all are parts or fields of larger ones."""
+    strides, itemsize = x.numpy_strides(), x.dtype.itemsize
+    gap = next((abs(strides[i]) for i in reversed(axes) if x.shape[i] != 1), itemsize)
+    lengths = contiguous_strides([x.shape[i] for i in axes], gap)
+    return gap if all(x.shape[i] == 1 or strides[i] == n for i, n in zip(axes, lengths, strict=True)) else itemsize
+
+
 def overlaps(shape: Shape, strides: Shape) -> bool:
     """Whether two elements may lie at one place (exact for what slices, transpositions and broadcasting make of dense memory)."""
     if 0 in shape:
@@ -50,13 +58,16 @@ def fits(size: int, offset: int, shape: Shape, strides: Shape) -> bool:
 
 
 def _memory(x: np.ndarray, axes: Axes) -> np.ndarray:
-    """The array as one stretch of memory (a view where it lies so, else a copy)."""
-    return np.ascontiguousarray(x.transpose(axes)).reshape(-1)
+    """The array as one stretch of memory (a view where it lies so, evenly spaced, else a copy)."""
+    return x.transpose(axes).reshape(-1)
 
 
 def _shown(flat: np.ndarray, offset: Any, shape: Shape, strides: Shape) -> np.ndarray:
     if 0 in shape:
         return np.empty(shape, flat.dtype)
+    if not flat.flags.c_contiguous:
+        (step,) = flat.strides
+        return np.lib.stride_tricks.as_strided(flat[int(offset) :], shape, [s * step for s in strides])
     return np.ndarray(shape, flat.dtype, flat, int(offset) * flat.itemsize, [s * flat.itemsize for s in strides])
 
 
@@ -98,7 +109,7 @@ strided: Op = define(
     arity=2,
     params=("axes", "shape", "strides"),
     infer=lambda x, offset, axes, shape, strides: array_type(
-        shape, x.dtype, tuple([s * x.dtype.itemsize for s in strides]), context=x.context
+        shape, x.dtype, tuple([s * spacing(x, axes) for s in strides]), context=x.context
     ),
     numpy=_numpy_strided,
     operand_dtypes=lambda types, params: (types[0].dtype, INT64),

@@ -1,0 +1,88 @@
+"""Regions: stretches of a program that become one native function each, an operator of ours in MXNet's graph.
+
+tensors.py: what a region computes, as few kinds of tensors; schedule.py: which of them are stored, and in which loops; loops.py: those
+loops; emit.py and scalars.py: LLVM of them; jit.py: machine code; region.py: which nodes become regions.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from ...config import config
+from ...optimize.partition import Stage
+from ...trace.context import CPU
+from ...trace.graph import Graph, Node
+from .. import mx, native
+
+if TYPE_CHECKING:
+    from .region import Region
+
+OPERATOR = "_minpy_jit_region"
+_loaded = False
+
+
+@lru_cache(maxsize=1)
+def _generator() -> bool:
+    return all(importlib.util.find_spec(name) is not None for name in ("llvmlite", "scipy_openblas32"))
+
+
+def built() -> bool:
+    """Whether the operator is there, and the code generator that it needs."""
+    return native.LIBRARY is not None and _generator()
+
+
+def describe() -> str:
+    """What runs programs: for `info()`."""
+    if native.LIBRARY is None:
+        return "not built (no C++ compiler, or no MXNet, when minpy_jit was installed): MXNet's own operators run everything"
+    if not _generator():
+        return "needs the packages llvmlite and scipy-openblas32: MXNet's own operators run everything"
+    return "on" if config.native else "off (config.native): MXNet's own operators run everything"
+
+
+def available() -> bool:
+    """Whether native code may run: the setting says so, the operator was built, and MXNet knows it."""
+    global _loaded
+    if not config.native or not built():
+        return False
+    assert native.LIBRARY is not None
+    if not _loaded:
+        mx.load_operators(native.LIBRARY)
+        _loaded = True
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Nodes of a stage that are lowered together: one region, or MXNet nodes."""
+
+    region: bool
+    nodes: tuple[int, ...]
+
+
+def takes(graph: Graph, node: Node) -> bool:
+    """Whether native code can run a node: it is there, and the node's entry has a kernel expression for these types."""
+    if node.op.kernel is None or not available() or type(node.type) is tuple or node.type.context is not CPU:
+        return False
+    from . import region
+
+    return region.takes(graph, node)
+
+
+def groups_of(graph: Graph, stage: Stage, mxnet: Callable[[Node], bool]) -> list[Group]:
+    """A stage's nodes in groups, in an order in which they can run. What does not pay for a region of its own stays with MXNet (`mxnet`:
+    whether it can)."""
+    from . import region
+
+    return region.groups_of(graph, stage, mxnet)
+
+
+def compiled(graph: Graph, group: Group, wanted: Sequence[int]) -> Region:
+    """The function of a group; `wanted`: positions whose values are needed outside."""
+    from . import region
+
+    return region.compile_group(graph, group, wanted)

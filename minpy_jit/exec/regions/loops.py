@@ -1,0 +1,333 @@
+"""The loop representation: what a region does, as loop nests over memory.
+
+A kernel is a row of nests. A nest has outer loops, whose turns are independent (threads share them), and inside, one after another, phases:
+loops of their own over what remains, that store elements or accumulate. Either the last outer loop is run in vectors of lanes, or the last
+loop of each phase. Addresses are affine in the loop variables; values are expressions, shared where they are equal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class Affine:
+    """`const + sum of coefficient * variable`: an index or an offset, in elements.
+
+    Attributes:
+        terms: (variable, coefficient), sorted by variable, coefficients not 0. Variables are numbered from 0, the outer loops' first.
+        dynamic: (value of an integer expression, coefficient): what only the run knows, as the start of a slice.
+    """
+
+    const: int = 0
+    terms: tuple[tuple[int, int], ...] = ()
+    dynamic: tuple[tuple[Expr, int], ...] = ()
+
+    @staticmethod
+    def variable(number: int) -> Affine:
+        return Affine(0, ((number, 1),))
+
+    def __add__(self, other: Affine) -> Affine:
+        terms: dict[int, int] = dict(self.terms)
+        for v, c in other.terms:
+            terms[v] = terms.get(v, 0) + c
+        dynamic: dict[Expr, int] = dict(self.dynamic)
+        for e, c in other.dynamic:
+            dynamic[e] = dynamic.get(e, 0) + c
+        return Affine(
+            self.const + other.const,
+            tuple(sorted((v, c) for v, c in terms.items() if c)),
+            tuple((e, c) for e, c in dynamic.items() if c),
+        )
+
+    def __mul__(self, factor: int) -> Affine:
+        if factor == 0:
+            return Affine()
+        return Affine(self.const * factor, tuple((v, c * factor) for v, c in self.terms), tuple((e, c * factor) for e, c in self.dynamic))
+
+    def coefficient(self, variable: int) -> int:
+        for v, c in self.terms:
+            if v == variable:
+                return c
+        return 0
+
+    def renamed(self, names: dict[int, int]) -> Affine:
+        """With other variable numbers; those that are not in `names` must not occur with a coefficient."""
+        return Affine(self.const, tuple(sorted((names[v], c) for v, c in self.terms if v in names)), self.dynamic)
+
+
+@dataclass(frozen=True, slots=True)
+class Buffer:
+    """Memory that a kernel reads or writes.
+
+    Attributes:
+        index: which one it is.
+        dtype, size: of its elements.
+        private: each thread has one of its own, beside the others'.
+    """
+
+    index: int
+    dtype: np.dtype
+    size: int
+    private: bool = False
+
+
+# -- values --------------------------------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True, eq=False)
+class Expr:
+    """A value at one turn of the loops. Identity is equality: `Exprs` makes equal ones once."""
+
+    dtype: np.dtype
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Load(Expr):
+    buffer: Buffer
+    offset: Affine
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Literal(Expr):
+    """A fixed number, as its bytes."""
+
+    bits: bytes
+
+    @property
+    def value(self) -> np.generic:
+        return np.frombuffer(self.bits, self.dtype)[0]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Index(Expr):
+    """An affine expression as an integer value."""
+
+    affine: Affine
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Apply(Expr):
+    """A scalar function (scalars.py) of other values."""
+
+    function: str
+    operands: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Register(Expr):
+    """What an earlier phase of this nest has accumulated."""
+
+    accumulator: Accumulate
+
+
+class Exprs:
+    """Makes expressions, equal ones once."""
+
+    def __init__(self) -> None:
+        self._made: dict[tuple, Expr] = {}
+
+    def _once(self, kind: type[Expr], *fields: object) -> Expr:
+        key = (kind, *fields)
+        found = self._made.get(key)
+        if found is None:
+            found = self._made[key] = kind(*fields)  # type: ignore[arg-type]
+        return found
+
+    def load(self, buffer: Buffer, offset: Affine) -> Expr:
+        return self._once(Load, buffer.dtype, buffer, offset)
+
+    def literal(self, value: object, dtype: np.dtype) -> Expr:
+        return self._once(Literal, dtype, np.asarray(value, dtype).tobytes())
+
+    def index(self, affine: Affine, dtype: np.dtype) -> Expr:
+        return self._once(Index, dtype, affine)
+
+    def apply(self, function: str, operands: tuple[Expr, ...], dtype: np.dtype) -> Expr:
+        return self._once(Apply, dtype, function, operands)
+
+    def register(self, accumulator: Accumulate) -> Expr:
+        return self._once(Register, accumulator.dtype, accumulator)
+
+
+# -- loops ---------------------------------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True, eq=False)
+class Store:
+    """buffer[offset] = value, at each turn."""
+
+    buffer: Buffer
+    offset: Affine
+    value: Expr
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Accumulate:
+    """The sum, product, minimum or maximum ... (`kind`) of the values of all turns of the phase, for later phases."""
+
+    kind: str
+    value: Expr
+    dtype: np.dtype
+
+
+@dataclass(slots=True, eq=False)
+class Phase:
+    """Loops of their own inside a nest's outer loops, and what each turn does."""
+
+    extents: tuple[int, ...]
+    body: list[Store | Accumulate] = field(default_factory=list)
+
+
+@dataclass(slots=True, eq=False)
+class Nest:
+    """Outer loops and phases. Variables 0 to `len(outer) - 1` are the outer loops', those after it the phase's.
+
+    Attributes:
+        outer: extents of the outer loops; their turns are independent.
+        phases: run one after another in each turn.
+        across: whether the lanes of a vector are turns of the last outer loop (else of each phase's last loop).
+    """
+
+    outer: tuple[int, ...]
+    phases: list[Phase]
+    across: bool
+
+    def expressions(self) -> Iterator[Expr]:
+        """All values, each once, operands first."""
+        roots: list[Expr] = []
+        for phase in self.phases:
+            for item in phase.body:
+                roots.append(item.value)
+                if isinstance(item, Store):
+                    roots.extend(e for e, _ in item.offset.dynamic)
+        yield from ordered(roots)
+
+    def buffers(self) -> list[Buffer]:
+        """The memory that it reads and writes, by first use."""
+        found: dict[Buffer, None] = {e.buffer: None for e in self.expressions() if isinstance(e, Load)}
+        found.update({item.buffer: None for phase in self.phases for item in phase.body if isinstance(item, Store)})
+        return list(found)
+
+    def content(self) -> tuple:
+        """What it does, whatever memory it does it on: equal for nests that one function can run, with its buffers in order."""
+        number = {b: k for k, b in enumerate(self.buffers())}
+        place: dict[Expr, int] = {}
+        sums: dict[Accumulate, int] = {}
+
+        def affine(at: Affine) -> tuple:
+            return at.const, at.terms, tuple((place[e], c) for e, c in at.dynamic)
+
+        for phase in self.phases:
+            for item in phase.body:
+                if isinstance(item, Accumulate):
+                    sums[item] = len(sums)
+        rows: list[tuple] = []
+        for expr in self.expressions():
+            place[expr] = len(rows)
+            row: tuple
+            if isinstance(expr, Load):
+                row = ("load", number[expr.buffer], affine(expr.offset))
+            elif isinstance(expr, Literal):
+                row = ("literal", expr.bits)
+            elif isinstance(expr, Index):
+                row = ("index", affine(expr.affine))
+            elif isinstance(expr, Apply):
+                row = (expr.function, *[place[e] for e in expr.operands])
+            else:
+                assert isinstance(expr, Register)
+                row = ("register", sums[expr.accumulator])
+            rows.append((expr.dtype, *row))
+        phases = []
+        for phase in self.phases:
+            body = tuple(
+                (number[item.buffer], affine(item.offset), place[item.value])
+                if isinstance(item, Store)
+                else (item.kind, item.dtype, place[item.value], sums[item])
+                for item in phase.body
+            )
+            phases.append((phase.extents, body))
+        return self.outer, self.across, tuple(rows), tuple(phases), tuple(b.dtype for b in number)
+
+    def offsets(self) -> Iterator[Affine]:
+        """All offsets and indices."""
+        for phase in self.phases:
+            for item in phase.body:
+                if isinstance(item, Store):
+                    yield item.offset
+        for expr in self.expressions():
+            if isinstance(expr, Load):
+                yield expr.offset
+            elif isinstance(expr, Index):
+                yield expr.affine
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MatrixProduct:
+    """result = left @ right, of matrices in C order.
+
+    Attributes:
+        rows, columns, inner: the result's extents, and the length of the sums.
+        transposed: whether left and right stand in memory transposed.
+    """
+
+    result: Buffer
+    left: Buffer
+    right: Buffer
+    rows: int
+    columns: int
+    inner: int
+    transposed: tuple[bool, bool]
+
+
+@dataclass(slots=True, eq=False)
+class Kernel:
+    """Nests in order, and the memory that they share: `buffers[k]` is address number k."""
+
+    nests: list[Nest | MatrixProduct]
+    buffers: list[Buffer]
+
+
+def operands_of(expr: Expr) -> tuple[Expr, ...]:
+    """The values that a value is made of."""
+    if isinstance(expr, Apply):
+        return expr.operands
+    if isinstance(expr, Load):
+        return tuple(e for e, _ in expr.offset.dynamic)
+    return tuple(e for e, _ in expr.affine.dynamic) if isinstance(expr, Index) else ()
+
+
+def ordered(roots: Iterable[Expr]) -> Iterator[Expr]:
+    """The values below `roots`, each once, operands first."""
+    seen: set[Expr] = set()
+    for root in roots:
+        stack: list[tuple[Expr, bool]] = [(root, False)]
+        while stack:
+            expr, done = stack.pop()
+            if done:
+                yield expr
+            elif expr not in seen:
+                seen.add(expr)
+                stack.append((expr, True))
+                stack.extend((e, False) for e in reversed(operands_of(expr)))
+
+
+# -- collapsing ----------------------------------------------------------------------------------------------------------------------------
+def collapsed(extents: tuple[int, ...], first: int, offsets: list[Affine]) -> list[tuple[int, int]]:
+    """Loops over variables `first`, `first + 1` ... as few loops as possible: neighbours that every offset walks through as one are merged,
+    loops of one turn dropped.
+
+    Returns:
+        (extent, the variable whose coefficients are the merged loop's) of each loop.
+    """
+    loops: list[tuple[int, int]] = []
+    for k in reversed(range(len(extents))):
+        variable, extent = first + k, extents[k]
+        if extent == 1:
+            continue
+        if loops:
+            inner, representative = loops[0]
+            if all(o.coefficient(variable) == o.coefficient(representative) * inner for o in offsets):
+                loops[0] = (inner * extent, representative)
+                continue
+        loops.insert(0, (extent, variable))
+    return loops

@@ -1,0 +1,236 @@
+"""Regions: which nodes of a stage native code takes, how they are grouped, and the function that each group becomes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ...config import config
+from ...optimize.partition import Stage
+from ...trace.graph import Graph, Node
+from ...trace.op import Op
+from ...trace.step import CONSTANT, KIND_DTYPES, PROJECT, parse_constant
+from ...trace.types import ArrayType
+from .. import mx
+from . import Group, emit, jit, scalars, schedule, vectormath
+from .tensors import Memory, Tensor, Tensors, Unsupported
+
+# what a node costs, in microseconds: of MXNet's, of a region; and a million elements in each of its kinds of loops (measured on float32)
+MXNET_NODE, REGION_NODE = 0.5, 2.5
+MXNET_ELEMENT, REGION_ELEMENT = 0.5e-3, 0.05e-3
+# what a matrix product saves, and each of its multiplications
+PRODUCT, PRODUCT_STEP = 2.0, 5e-6
+
+# nodes of one region: compile time grows faster than its length
+LARGEST = 1000
+
+_MX_DTYPES = {n: k for k, n in enumerate(("float32", "float64", "float16", "uint8", "int32", "int8", "int64"))}
+# in memory a bool is a byte
+_MX_DTYPES["bool"] = _MX_DTYPES["uint8"]
+
+
+def _operand_dtypes(op: Op, types: Sequence[Any], params: Mapping[str, Any]) -> tuple[np.dtype | None, ...]:
+    if op.operand_dtypes is not None:
+        return op.operand_dtypes(tuple(types), dict(params))
+    return tuple([t.dtype for t in types])
+
+
+def _held(type_: ArrayType, dtype: np.dtype | None) -> np.dtype:
+    """The dtype in which a region is given an operand that takes part as `dtype`: numbers come in that."""
+    return type_.dtype if type_.weak is None or dtype is None else dtype
+
+
+def tensor_of(k: Tensors, node: Node, operands: Sequence[Tensor], types: Sequence[ArrayType]) -> Tensor:
+    """What a node computes.
+
+    Raises:
+        Unsupported: it has no kernel expression for these types.
+    """
+    op = node.op
+    params = op.named(node.params)
+    if isinstance(op.kernel, str):
+        return k.map(op.kernel, *operands, dtype=node.type.dtype)
+    made = op.kernel(k, list(operands), tuple(types), node.type, **params)
+    if made.shape != node.type.shape or made.dtype != node.type.dtype:
+        raise AssertionError(f"the kernel of {op.name} makes {made.dtype}{made.shape}; its type rule says {node.type}")
+    return made
+
+
+vectormath.install()
+_taken: OrderedDict[tuple, bool] = OrderedDict()
+
+
+def takes(graph: Graph, node: Node) -> bool:
+    """Whether native code can run a node: its entry has a kernel expression for these types."""
+    op = node.op
+    if op.kernel is None or op.outputs != 1:
+        return False
+    types = [graph.nodes[i].type for i in node.operands]
+    if any(type(t) is tuple for t in types):
+        return False
+    key = (op, node.params, node.type, *types)
+    found = _taken.get(key)
+    if found is None:
+        found = _taken[key] = _takes(node, types)
+        if len(_taken) > 4096:
+            _taken.popitem(last=False)
+    return found
+
+
+def _takes(node: Node, types: Sequence[ArrayType]) -> bool:
+    for t in (*types, node.type):
+        if t.dtype.name not in _MX_DTYPES or t.dtype == np.float16 or t.size == 0 or t.size > 2**31 - 1:
+            return False
+    dtypes = _operand_dtypes(node.op, types, node.op.named(node.params))
+    k = Tensors(scalars.knows)
+    try:
+        operands: list[Tensor] = []
+        for number, (t, dtype) in enumerate(zip(types, dtypes, strict=True)):
+            operands.append(k.cast(Memory(t.shape, _held(t, dtype), number), dtype or t.dtype))
+        tensor_of(k, node, operands, types)
+    except Unsupported:
+        return False
+    return True
+
+
+# -- groups --------------------------------------------------------------------------------------------------------------------------------
+def groups_of(graph: Graph, stage: Stage, mxnet: Callable[[Node], bool]) -> list[Group]:
+    """The stage's nodes in groups, in an order in which they can run."""
+    able = {p: takes(graph, graph.nodes[p]) for p in stage.nodes}
+    while True:
+        groups = _leveled(graph, stage, able)
+        refused = [g for g in groups if g.region and not _pays(graph, g) and all(mxnet(graph.nodes[p]) for p in g.nodes)]
+        if not refused:
+            return groups
+        for group in refused:
+            able.update(dict.fromkeys(group.nodes, False))
+
+
+def _leveled(graph: Graph, stage: Stage, able: Mapping[int, bool]) -> list[Group]:
+    level: dict[int, int] = {}
+    for p in stage.nodes:
+        node = graph.nodes[p]
+        before = [level[i] for i in node.operands if i in level]
+        parity = 0 if able[p] else 1
+        if node.op is PROJECT:
+            level[p] = before[0]
+            continue
+        at = max(before, default=parity)
+        level[p] = at if at % 2 == parity else at + 1
+    found: dict[int, list[int]] = {}
+    for p in stage.nodes:
+        found.setdefault(level[p], []).append(p)
+    return [
+        Group(at % 2 == 0, tuple(found[at][first : first + (LARGEST if at % 2 == 0 else len(found[at]))]))
+        for at in sorted(found)
+        for first in range(0, len(found[at]), LARGEST if at % 2 == 0 else len(found[at]))
+    ]
+
+
+def _pays(graph: Graph, group: Group) -> bool:
+    """Whether a region saves time. MXNet refuses an operator of no operand."""
+    if not any(i not in group.nodes and graph.nodes[i].op is not CONSTANT for p in group.nodes for i in graph.nodes[p].operands):
+        return False
+    gain = -REGION_NODE
+    for p in group.nodes:
+        node = graph.nodes[p]
+        gain += MXNET_NODE + node.type.size * (MXNET_ELEMENT - REGION_ELEMENT)
+        if node.op.family == "linalg":
+            gain += PRODUCT + node.type.size * max(graph.nodes[node.operands[0]].type.shape, default=1) * PRODUCT_STEP
+    return gain > 0
+
+
+# -- functions -----------------------------------------------------------------------------------------------------------------------------
+@dataclass(slots=True, eq=False)
+class Region:
+    """A compiled group.
+
+    Attributes:
+        operands: (position, dtype) of what it reads, in order; the dtype of a Python number.
+        results: positions of what it makes, in order.
+        code: the machine code.
+        threads: how many may share its work.
+        outputs: (shape, dtype) of the results and then of the memory that it needs in between.
+    """
+
+    operands: list[tuple[int, np.dtype]]
+    results: list[int]
+    code: jit.Code
+    threads: int
+    outputs: list[tuple[tuple[int, ...], np.dtype]]
+
+    def attributes(self) -> dict[str, Any]:
+        """What the operator in MXNet's graph is told."""
+        results = "".join(f"{_MX_DTYPES[d.name]}:{','.join(map(str, s))};" for s, d in self.outputs)
+        return {"inputs": len(self.operands), "results": results, "kernel": self.code.address, "threads": self.threads}
+
+
+def compile_group(graph: Graph, group: Group, wanted: Sequence[int]) -> Region:
+    """The function of a group of nodes; `wanted`: positions whose values are needed outside."""
+    k = Tensors(scalars.knows)
+    made: dict[int, Tensor] = {}
+    operands: list[tuple[int, np.dtype]] = []
+    memory: dict[tuple[int, np.dtype], Memory] = {}
+
+    def outside(position: int, dtype: np.dtype | None) -> Tensor:
+        node = graph.nodes[position]
+        if node.op is CONSTANT:
+            held = dtype or KIND_DTYPES[node.params[0]]
+            return k.number(np.asarray(parse_constant(*node.params)).astype(held), held)
+        own = _held(node.type, dtype)
+        key = (position, own)
+        if key not in memory:
+            memory[key] = Memory(node.type.shape, own, len(operands))
+            operands.append(key)
+        return memory[key]
+
+    for p in group.nodes:
+        node = graph.nodes[p]
+        types = [graph.nodes[i].type for i in node.operands]
+        dtypes = _operand_dtypes(node.op, types, node.op.named(node.params))
+        given = [made[i] if i in made else outside(i, d) for i, d in zip(node.operands, dtypes, strict=True)]
+        given = [t if d is None else k.cast(t, d) for t, d in zip(given, dtypes, strict=True)]
+        made[p] = tensor_of(k, node, given, types)
+    tensors: list[Tensor] = []
+    for p in wanted:
+        tensor = made[p]
+        # a result has memory of its own, and is computed
+        tensors.append(k.copy(tensor) if isinstance(tensor, (Memory,)) or tensor in tensors or not schedule.is_computed(tensor) else tensor)
+    kernel, extra = schedule.build(tensors, [memory[key] for key in operands])
+    module, parallel = emit.write(kernel)
+    outputs = [(t.shape, t.dtype) for t in tensors]
+    threads = mx.threads() if parallel else 1
+    for buffer in kernel.buffers[len(kernel.buffers) - extra :] if extra else ():
+        outputs.append(((buffer.size * (threads if buffer.private else 1),), buffer.dtype))
+    return Region(operands, list(wanted), codes.get(str(module)), threads, outputs)
+
+
+class CodeCache:
+    """Machine code by the content of its module, least recently used first."""
+
+    def __init__(self) -> None:
+        self._held: OrderedDict[str, jit.Code] = OrderedDict()
+
+    def get(self, text: str) -> jit.Code:
+        """The code of a module."""
+        key = hashlib.sha256(text.encode()).hexdigest()
+        found = self._held.get(key)
+        if found is None:
+            found = self._held[key] = jit.Code(jit.object_of(text), "kernel")
+            while len(self._held) > config.max_executors:
+                self._held.popitem(last=False)
+        else:
+            self._held.move_to_end(key)
+        return found
+
+    def clear(self) -> None:
+        """Forget all; what executors use stays as long as they do."""
+        self._held.clear()
+
+
+codes = CodeCache()

@@ -1,0 +1,539 @@
+"""Which tensors of a region are stored, and in which loops they are computed: fusion.
+
+A *statement* is a tensor with loops of its own: the region's results, reductions, what is read in another shape, and what would be dear to
+compute again at each place of its use. All others are computed where they are used. Statements are put into nests in order: into an earlier
+statement's nest where each turn of the outer loops needs only what the same turn has made, else into a nest of their own.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from .loops import Accumulate, Affine, Buffer, Expr, Exprs, Kernel, Load, MatrixProduct, Nest, Phase, Store, ordered
+from .tensors import Axis, Map, Memory, Number, Positions, Product, Reduce, Reshape, Tensor, Update, View
+
+# cost of one call, in additions; what a scalar function costs that is not listed
+COSTS: Mapping[str, int] = {
+    **dict.fromkeys(("add", "subtract", "multiply", "negative", "maximum", "minimum", "cast", "where", "positive", "absolute"), 1),
+    **dict.fromkeys(("copy", "clip", "sign", "isinf", "isfinite", "fabs", "floor", "ceil", "trunc", "rint"), 1),
+    **dict.fromkeys(("less", "less_equal", "greater", "greater_equal", "equal", "not_equal", "square", "logical_and", "logical_or"), 1),
+    **dict.fromkeys(("logical_not", "logical_xor", "bitwise_and", "bitwise_or", "bitwise_xor", "invert", "isnan"), 1),
+    **dict.fromkeys(("divide", "sqrt", "reciprocal"), 4),
+}
+DEAR = 20
+# elements of a loop that may stand in a nest of one turn
+SERIAL = 1 << 12
+# a value that costs this much is kept for its second use rather than computed again
+KEEP = 6
+
+
+@dataclass(eq=False)
+class Statement:
+    """A tensor with loops of its own.
+
+    Attributes:
+        domain: extents of its loops: the axes of the result, then those that are reduced.
+        reads: (statement, index of its result as affine expressions of this one's loop variables) of all statements that it reads.
+    """
+
+    tensor: Tensor
+    domain: tuple[int, ...]
+    reads: list[tuple[Statement, tuple[Affine, ...]]] = field(default_factory=list)
+    nest: _Nest | None = None
+    # own loop variable -> variable of the nest
+    place: dict[int, int] = field(default_factory=dict)
+    phase: int = -1
+    buffer: Buffer | None = None
+    accumulator: Accumulate | None = None
+
+    def offset(self, index: Sequence[Affine]) -> Affine:
+        """Where an element of the result stands in its buffer."""
+        shape = self.tensor.shape
+        assert self.buffer is not None
+        if not self.buffer.private:
+            return linear(index, shape)
+        # of this turn of the outer loops only
+        assert self.nest is not None
+        inner = [k for k in range(len(shape)) if self.place.get(k, -1) >= len(self.nest.outer)]
+        return linear([index[k] for k in inner], [shape[k] for k in inner])
+
+    def variables(self) -> list[Affine]:
+        """Its loop variables, as they are called in its nest."""
+        return [Affine() if n == 1 else Affine.variable(self.place.get(k, k)) for k, n in enumerate(self.domain)]
+
+
+@dataclass(eq=False)
+class _Nest:
+    outer: tuple[int, ...]
+    across: bool
+    number: int
+    # a matrix product, in place of loops
+    product: Statement | None = None
+    # nothing else may join
+    closed: bool = False
+    # per phase: extents, statements
+    phases: list[tuple[tuple[int, ...], list[Statement]]] = field(default_factory=list)
+
+
+def operands_of(tensor: Tensor) -> tuple[Tensor, ...]:
+    """The tensors that a tensor is computed from (not the integers in a view's index)."""
+    if isinstance(tensor, Map):
+        return tensor.operands
+    if isinstance(tensor, Product):
+        return tensor.left, tensor.right
+    if isinstance(tensor, Update):
+        return (tensor.value,) if tensor.base is None else (tensor.base, tensor.value)
+    return (tensor.operand,) if isinstance(tensor, (View, Reduce, Reshape)) else ()
+
+
+def _ordered(results: Sequence[Tensor]) -> list[Tensor]:
+    order: list[Tensor] = []
+    seen: set[Tensor] = set()
+    for result in results:
+        stack = [(result, False)]
+        while stack:
+            tensor, done = stack.pop()
+            if done:
+                order.append(tensor)
+                continue
+            if tensor in seen:
+                continue
+            seen.add(tensor)
+            stack.append((tensor, True))
+            stack.extend((t, False) for t in reversed(operands_of(tensor)))
+            if isinstance(tensor, (View, Update)):
+                stack.extend((t, False) for axis in tensor.axes for t, _ in axis.dynamic)
+    return order
+
+
+def is_computed(tensor: Tensor) -> bool:
+    """Whether a tensor can be a statement: it is not just other tensors' elements."""
+    return isinstance(tensor, (Map, Reduce, Product, Update))
+
+
+def statements_of(results: Sequence[Tensor]) -> list[Statement]:
+    """The tensors that get loops of their own, in order."""
+    order = _ordered(results)
+    consumers: dict[Tensor, list[Tensor]] = {}
+    for tensor in order:
+        for operand in operands_of(tensor):
+            consumers.setdefault(operand, []).append(tensor)
+    wanted = set(results)
+    chosen: list[Statement] = []
+    # additions per element, with all that is computed on the way
+    costs: dict[Tensor, int] = {}
+    for tensor in order:
+        users = consumers.get(tensor, [])
+        cost = sum(costs[t] for t in operands_of(tensor))
+        stored = tensor in wanted or isinstance(tensor, (Reduce, Product, Update))
+        stored |= any(isinstance(u, (Reshape, Product)) or (isinstance(u, Update) and u.base is tensor) for u in users)
+        if isinstance(tensor, Map):
+            cost += COSTS.get(tensor.function, DEAR)
+            if cost >= KEEP and len(users) > 1:
+                # the same place in the same loop costs nothing: plain maps of its shape
+                stored |= any(not (isinstance(u, Map) and u.shape == tensor.shape) for u in users)
+            if cost >= KEEP:
+                # spread out by a broadcast, it would be computed once per element of the wider shape
+                stored |= any(math.prod(u.shape) > math.prod(tensor.shape) for u in users if isinstance(u, (Map, View)))
+        stored &= is_computed(tensor)
+        # what comes after reads it
+        costs[tensor] = 0 if stored else cost
+        if stored:
+            domain = tensor.value.shape if isinstance(tensor, Update) else tensor.shape
+            if isinstance(tensor, Reduce):
+                domain = (*tensor.shape, *[tensor.operand.shape[a] for a in tensor.axes])
+            chosen.append(Statement(tensor, domain))
+    return chosen
+
+
+# -- tensors at an index -------------------------------------------------------------------------------------------------------------------
+def strides_of(shape: Sequence[int]) -> list[int]:
+    """Steps of a dense array in C order, in elements."""
+    strides, step = [0] * len(shape), 1
+    for i in reversed(range(len(shape))):
+        strides[i] = step
+        step *= shape[i]
+    return strides
+
+
+def linear(index: Sequence[Affine], shape: Sequence[int]) -> Affine:
+    """The offset of an element of a dense array in C order."""
+    offset = Affine()
+    for at, stride, extent in zip(index, strides_of(shape), shape, strict=True):
+        if extent != 1:
+            offset = offset + at * stride
+    return offset
+
+
+def _broadcast(index: Sequence[Affine], shape: Sequence[int], operand: Sequence[int]) -> tuple[Affine, ...]:
+    ahead = len(shape) - len(operand)
+    return tuple([Affine() if n == 1 else index[ahead + i] for i, n in enumerate(operand)])
+
+
+class _Resolver:
+    """Writes tensors at an index as expressions."""
+
+    def __init__(self, exprs: Exprs, statements: Mapping[Tensor, Statement], memory: Mapping[int, Buffer]) -> None:
+        self.exprs, self.statements, self.memory = exprs, statements, memory
+
+    def read(self, statement: Statement, index: tuple[Affine, ...]) -> Expr:
+        """How an element of a statement's result is had (overridden where loops are built)."""
+        raise NotImplementedError
+
+    def value(self, tensor: Tensor, index: tuple[Affine, ...], root: bool = False) -> Expr:
+        """The element of a tensor at an index. `root`: compute it, even where it is a statement."""
+        made: dict[tuple[Tensor, tuple[Affine, ...]], Expr] = {}
+        top = (tensor, index)
+        stack: list[tuple[tuple[Tensor, tuple[Affine, ...]], bool]] = [(top, False)]
+        while stack:
+            key, ready = stack.pop()
+            if key in made:
+                continue
+            tensor, index = key
+            if (key != top or not root) and tensor in self.statements:
+                made[key] = self.read(self.statements[tensor], index)
+                continue
+            needs = self._needs(tensor, index)
+            if not ready and needs:
+                stack.append((key, True))
+                stack.extend((n, False) for n in needs if n not in made)
+                continue
+            made[key] = self._made(tensor, index, [made[n] for n in needs])
+        return made[top]
+
+    def _needs(self, tensor: Tensor, index: tuple[Affine, ...]) -> list[tuple[Tensor, tuple[Affine, ...]]]:
+        if isinstance(tensor, Map):
+            return [(t, _broadcast(index, tensor.shape, t.shape)) for t in tensor.operands]
+        if isinstance(tensor, View):
+            return [(tensor.operand, tuple([self._axis(a, index) for a in tensor.axes]))]
+        if isinstance(tensor, Reshape) and isinstance(tensor.operand, Memory):
+            return []
+        if isinstance(tensor, Reshape):
+            return [(tensor.operand, self._unraveled(linear(index, tensor.shape), tensor.operand.shape))]
+        return []
+
+    @staticmethod
+    def _unraveled(offset: Affine, shape: Sequence[int]) -> tuple[Affine, ...]:
+        # a stored tensor is read at its linear offset: written as an index of its last axis, which `linear` turns back
+        last = max((i for i, n in enumerate(shape) if n != 1), default=-1)
+        return tuple([offset if i == last else Affine() for i in range(len(shape))])
+
+    def _axis(self, axis: Axis, index: tuple[Affine, ...]) -> Affine:
+        at = Affine(axis.start)
+        for along, step in axis.steps:
+            at = at + index[along] * step
+        for tensor, step in axis.dynamic:
+            at = at + Affine(0, (), ((self.value(tensor, ()), step),))
+        return at
+
+    def _made(self, tensor: Tensor, index: tuple[Affine, ...], operands: list[Expr]) -> Expr:
+        if isinstance(tensor, Map):
+            return self.exprs.apply(tensor.function, tuple(operands), tensor.dtype)
+        if isinstance(tensor, (View, Reshape)):
+            return operands[0]
+        if isinstance(tensor, Memory):
+            return self.exprs.load(self.memory[tensor.number], linear(index, tensor.shape))
+        if isinstance(tensor, Number):
+            return self.exprs.literal(tensor.value, tensor.dtype)
+        assert isinstance(tensor, Positions)
+        return self.exprs.index(index[tensor.axis], tensor.dtype)
+
+    def target(self, statement: Statement) -> Affine:
+        """Where a turn of a statement's loops writes."""
+        tensor, variables = statement.tensor, statement.variables()
+        if isinstance(tensor, Update):
+            return linear([self._axis(a, tuple(variables)) for a in tensor.axes], tensor.shape)
+        return statement.offset(variables[: len(tensor.shape)])
+
+    def body(self, statement: Statement, variables: Sequence[Affine]) -> Expr:
+        """What a statement computes at a turn of its loops."""
+        tensor = statement.tensor
+        if isinstance(tensor, Update):
+            return self.value(tensor.value, tuple(variables))
+        if not isinstance(tensor, Reduce):
+            return self.value(tensor, tuple(variables), root=True)
+        kept, reduced = iter(variables[: len(tensor.shape)]), iter(variables[len(tensor.shape) :])
+        rank = len(tensor.operand.shape)
+        return self.value(tensor.operand, tuple([next(reduced) if i in tensor.axes else next(kept) for i in range(rank)]))
+
+
+class _Reader(_Resolver):
+    """Notes what a statement reads."""
+
+    reads: list[tuple[Statement, tuple[Affine, ...]]]
+
+    def read(self, statement: Statement, index: tuple[Affine, ...]) -> Expr:
+        self.reads.append((statement, index))
+        assert statement.buffer is not None
+        return self.exprs.load(statement.buffer, linear(index, statement.tensor.shape))
+
+
+class _Builder(_Resolver):
+    """Writes a statement's value in the variables of its nest."""
+
+    current: Statement
+
+    def read(self, statement: Statement, index: tuple[Affine, ...]) -> Expr:
+        current = self.current
+        if statement.nest is current.nest and statement.accumulator is not None:
+            return self.exprs.register(statement.accumulator)
+        if statement.nest is current.nest and not isinstance(statement.tensor, Reduce):
+            own = tuple(statement.variables())
+            assert statement.nest is not None
+            alone = all(v < len(statement.nest.outer) for k, v in statement.place.items() if statement.domain[k] != 1)
+            if own == index and (statement.phase == current.phase or alone):
+                # made in this very turn
+                return self.value(statement.tensor, index, root=True)
+        assert statement.buffer is not None
+        return self.exprs.load(statement.buffer, statement.offset(index))
+
+
+# -- nests ---------------------------------------------------------------------------------------------------------------------------------
+def _variable(at: Affine) -> int | None:
+    """The loop variable that an index is, if it is just that."""
+    return at.terms[0][0] if at.const == 0 and not at.dynamic and len(at.terms) == 1 and at.terms[0][1] == 1 else None
+
+
+def _mapping(statement: Statement, nest: _Nest) -> dict[int, int] | None:
+    """Outer variable of the nest -> own variable, such that each turn reads only what the same turn has made; None: there is none."""
+    found: dict[int, int] = {}
+    inside = [(r, index) for r, index in statement.reads if r.nest is nest]
+    for read, index in inside:
+        for own, outer in read.place.items():
+            if outer >= len(nest.outer):
+                continue
+            if nest.outer[outer] == 1:
+                continue
+            variable = _variable(index[own])
+            if variable is None or found.setdefault(outer, variable) != variable:
+                return None
+    if not inside:
+        # another program's loops that look the same
+        if len(nest.outer) > len(statement.tensor.shape):
+            return None
+        found = dict(enumerate(range(len(nest.outer))))
+    for outer, extent in enumerate(nest.outer):
+        if outer not in found:
+            if extent != 1:
+                return None
+            spare = [v for v in range(len(statement.tensor.shape)) if v not in found.values() and statement.domain[v] == 1]
+            if not spare:
+                return None
+            found[outer] = spare[0]
+    if len(set(found.values())) != len(found) or any(v >= len(statement.tensor.shape) for v in found.values()):
+        return None
+    return found if all(statement.domain[v] == nest.outer[o] for o, v in found.items()) else None
+
+
+def _is_fast(statement: Statement, loads: Sequence[Affine]) -> bool:
+    """Whether a reduction's last reduced axis is the one along which memory is read element by element."""
+    last = len(statement.domain) - 1
+    kept = len(statement.tensor.shape) - 1
+    inner = sum(o.coefficient(last) in (1, -1) for o in loads)
+    return kept < 0 or inner > 0 or not any(o.coefficient(kept) in (1, -1) for o in loads)
+
+
+def _add(statement: Statement, nest: _Nest, mapping: Mapping[int, int]) -> bool:
+    """Put a statement into a nest, into the last phase or a new one; False where the nest's kind does not allow it."""
+    outer = len(nest.outer)
+    of_outer = {v: o for o, v in mapping.items()}
+    inner = [v for v in range(len(statement.domain)) if v not in of_outer and statement.domain[v] != 1]
+    kept = any(v < len(statement.tensor.shape) for v in inner)
+    if kept and (nest.across or isinstance(statement.tensor, Reduce)):
+        return False
+    if kept and math.prod(nest.outer) == 1 and math.prod(statement.domain) > SERIAL and nest.phases:
+        # no thread could share it
+        return False
+    extents = tuple([statement.domain[v] for v in inner])
+    place = {**of_outer, **{v: outer + k for k, v in enumerate(inner)}}
+    joins = bool(nest.phases) and nest.phases[-1][0] == extents
+    last = len(nest.phases) - 1
+    if joins:
+        for read, index in statement.reads:
+            if read.nest is not nest or read.phase != last:
+                continue
+            if isinstance(read.tensor, Reduce):
+                joins = False
+            else:
+                own = tuple([_variable(a) for a in index])
+                joins &= all(read.domain[k] == 1 or (v is not None and place[v] == read.place[k]) for k, v in enumerate(own))
+    if not joins:
+        nest.phases.append((extents, []))
+    nest.phases[-1][1].append(statement)
+    statement.nest, statement.place, statement.phase = nest, place, len(nest.phases) - 1
+    return True
+
+
+def build(results: Sequence[Tensor], operands: Sequence[Memory]) -> tuple[Kernel, int]:
+    """The loops of a region.
+
+    Args:
+        results: what is wanted, each once.
+        operands: the arrays that it reads, by number.
+
+    Returns:
+        The kernel, whose buffers are the operands', the results' and those of what is kept in between; and how many the last are.
+    """
+    exprs = Exprs()
+    statements = statements_of(results)
+    by_tensor = {s.tensor: s for s in statements}
+    buffers = [Buffer(k, t.dtype, math.prod(t.shape)) for k, t in enumerate(operands)]
+    memory = {t.number: b for t, b in zip(operands, buffers, strict=True)}
+    for k, result in enumerate(results):
+        by_tensor[result].buffer = Buffer(len(operands) + k, result.dtype, math.prod(result.shape))
+    count = len(operands) + len(results)
+    buffers += [by_tensor[r].buffer for r in results]  # type: ignore[misc]
+    provisional = count
+    for statement in reversed(statements):
+        if statement.buffer is None:
+            statement.buffer = Buffer(provisional, statement.tensor.dtype, math.prod(statement.tensor.shape))
+            provisional += 1
+        if isinstance(statement.tensor, Update) and statement.tensor.base is not None:
+            # what is updated stands in the same memory
+            by_tensor[statement.tensor.base].buffer = statement.buffer
+    nests: list[_Nest] = []
+    reader = _Reader(exprs, by_tensor, memory)
+    for statement in statements:
+        if isinstance(statement.tensor, Product):
+            sources = [_source(t) for t in operands_of(statement.tensor)]
+            statement.reads = [(by_tensor[t], ()) for t in sources if t in by_tensor]
+            statement.nest = _Nest((), False, len(nests), statement)
+            nests.append(statement.nest)
+            continue
+        reader.reads = []
+        body = reader.body(statement, statement.variables())
+        statement.reads = reader.reads
+        if isinstance(statement.tensor, Update):
+            if statement.tensor.base is not None:
+                statement.reads.append((by_tensor[statement.tensor.base], ()))
+            _add_alone(statement, nests)
+            continue
+        _place_statement(statement, nests, body, statements)
+    for statement in statements:
+        _make_private(statement, statements, count)
+    builder = _Builder(exprs, by_tensor, memory)
+    # what is read by other nests, or in other turns, needs memory
+    built: list[Nest | MatrixProduct] = []
+    bodies: list[tuple[Statement, Expr]] = []
+    for nest in nests:
+        if nest.product is not None:
+            built.append(_matrix_product(nest.product, by_tensor, memory))
+            continue
+        phases = []
+        for extents, members in nest.phases:
+            phase = Phase(extents)
+            for statement in members:
+                builder.current = statement
+                value = builder.body(statement, statement.variables())
+                bodies.append((statement, value))
+                if isinstance(statement.tensor, Reduce):
+                    statement.accumulator = Accumulate(statement.tensor.kind, value, statement.tensor.dtype)
+                    phase.body.append(statement.accumulator)
+            phases.append(phase)
+        built.append(Nest(nest.outer, phases, nest.across))
+    wanted = {e.buffer.index for e in ordered([v for _, v in bodies]) if isinstance(e, Load)}
+    for item in built:
+        if isinstance(item, MatrixProduct):
+            wanted.update((item.left.index, item.right.index))
+            if item.result.index >= count:
+                buffers.append(item.result)
+    for statement, value in bodies:
+        buffer = statement.buffer
+        assert buffer is not None and statement.nest is not None
+        if buffer.index >= count and buffer.index not in wanted:
+            continue
+        if buffer not in buffers:
+            buffers.append(buffer)
+        home = built[statement.nest.number]
+        assert isinstance(home, Nest)
+        phase = home.phases[statement.phase]
+        offset = builder.target(statement)
+        if statement.accumulator is None:
+            phase.body.append(Store(buffer, offset, value))
+        else:
+            after = Phase((), [Store(buffer, offset, exprs.register(statement.accumulator))])
+            home.phases.append(after)
+    for item in built:
+        if isinstance(item, Nest):
+            item.phases = [p for p in item.phases if p.body]
+    return Kernel([n for n in built if isinstance(n, MatrixProduct) or n.phases], buffers), len(buffers) - count
+
+
+def _make_private(statement: Statement, statements: Sequence[Statement], count: int) -> None:
+    """What only the same turn of the same nest reads needs memory for one turn."""
+    buffer, nest = statement.buffer, statement.nest
+    assert buffer is not None and nest is not None
+    if buffer.index < count or nest.across or not isinstance(statement.tensor, Map):
+        return
+    if all(s.nest is nest for s in statements if any(r is statement for r, _ in s.reads)):
+        extents = nest.phases[statement.phase][0]
+        statement.buffer = Buffer(buffer.index, buffer.dtype, math.prod(extents), private=True)
+
+
+def _source(tensor: Tensor) -> Tensor:
+    """What is in memory where a tensor is read as it lies there."""
+    while isinstance(tensor, Reshape):
+        tensor = tensor.operand
+    return tensor
+
+
+def _matrix_product(statement: Statement, statements: Mapping[Tensor, Statement], memory: Mapping[int, Buffer]) -> MatrixProduct:
+    tensor = statement.tensor
+    assert isinstance(tensor, Product) and statement.buffer is not None
+
+    def buffer(operand: Tensor) -> Buffer:
+        source = _source(operand)
+        found = memory[source.number] if isinstance(source, Memory) else statements[source].buffer
+        assert found is not None
+        return found
+
+    inner = tensor.left.shape[not tensor.transposed[0]]
+    rows, columns = tensor.shape
+    return MatrixProduct(statement.buffer, buffer(tensor.left), buffer(tensor.right), rows, columns, inner, tensor.transposed)
+
+
+def _add_alone(statement: Statement, nests: list[_Nest]) -> None:
+    """A nest of its own: it writes where no other statement's turn would look for it."""
+    nest = _Nest(statement.domain, True, len(nests), closed=True)
+    nests.append(nest)
+    place = {v: v for v in range(len(statement.domain))}
+    nest.phases.append(((), [statement]))
+    statement.nest, statement.place, statement.phase = nest, place, 0
+
+
+def _place_statement(statement: Statement, nests: list[_Nest], body: Expr, statements: Sequence[Statement]) -> None:
+    after = max((r.nest.number for r, _ in statement.reads if r.nest is not None), default=0)
+    for nest in reversed(nests[after:]):
+        if nest.product is not None or nest.closed:
+            continue
+        mapping = _mapping(statement, nest)
+        if mapping is not None and _add(statement, nest, mapping):
+            return
+    rank = len(statement.tensor.shape)
+    kept = range(rank)
+    across = True
+    if isinstance(statement.tensor, Reduce):
+        across = not _is_fast(statement, [e.offset for e in ordered([body]) if isinstance(e, Load)])
+    else:
+        rows = _rows(statement, statements)
+        if rows is not None:
+            kept, across = rows, False
+    outer = tuple([statement.domain[v] for v in kept])
+    nest = _Nest(outer, across, len(nests))
+    nests.append(nest)
+    if not _add(statement, nest, dict(enumerate(kept))):
+        raise AssertionError("a nest of its own takes a statement")
+
+
+def _rows(statement: Statement, statements: Sequence[Statement]) -> range | None:
+    """The leading axes, where a later reduction goes over all the others of just this tensor: its rows are made and reduced in turn."""
+    tensor = statement.tensor
+    for later in statements:
+        found = later.tensor
+        if isinstance(found, Reduce) and found.operand is tensor:
+            kept = len(tensor.shape) - len(found.axes)
+            if found.axes == tuple(range(kept, len(tensor.shape))):
+                return range(kept)
+    return None

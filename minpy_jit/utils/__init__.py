@@ -1,0 +1,1 @@
+"""MinPy's package of helpers."""

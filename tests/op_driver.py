@@ -363,7 +363,7 @@ def compare_mxnet(op: Op, operands: Sequence[Any], params: tuple[Any, ...], wher
     position = next(i for i, n in enumerate(graph.nodes) if n.op is op)
     if not is_native(graph, graph.nodes[position]):
         return False
-    plan = Plan(graph, tuple(range(len(graph.outputs))))
+    plan = Plan(graph, tuple(range(len(graph.outputs))), native=False)
     assert plan.nodes > 0 and plan.host_steps == 0, f"{where}: the plan has no MXNet node"
     inputs = [o for o in operands if not is_number(o)]
     scalars = [o for o in operands if is_number(o)]

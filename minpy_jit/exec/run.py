@@ -167,9 +167,9 @@ class NativeStage:
 
     __slots__ = ("instances", "internal", "is_large", "lowered", "moving", "private", "stage", "symbol", "types")
 
-    def __init__(self, graph: Graph, stage: Stage) -> None:
+    def __init__(self, graph: Graph, stage: Stage, native: bool) -> None:
         self.stage = stage
-        self.lowered = device.placed(lower(graph, stage, stage.context is CPU and regions.available()), stage.context)
+        self.lowered = device.placed(lower(graph, stage, native and stage.context is CPU), stage.context)
         self.symbol = Symbol(self.lowered.json)
         self.types: list[ArrayType] = [graph.nodes[p].type for p in stage.produces]
         self.instances: list[Instance | DeviceInstance] = []
@@ -277,15 +277,20 @@ class Plan:
         "threads",
     )
 
-    def __init__(self, graph: Graph, slots: tuple[int, ...]) -> None:
+    def __init__(self, graph: Graph, slots: tuple[int, ...], native: bool | None = None) -> None:
+        """`native`: whether regions may run parts of it; where not said, if there are any."""
+        if native is None:
+            native = regions.available()
         self.slots = slots
         self.graph = graph
         self.key: tuple = ()
         self.runs = 0
         host_stage = DeviceHostStage if device.is_elsewhere(graph) else HostStage
         self.stages: list[NativeStage | HostStage] = [
-            NativeStage(graph, s) if s.native else host_stage(graph, s)
-            for s in partition(graph, lambda p, n: regions.takes(graph, n) or (is_native(graph, n) and not device.is_refused(graph, n)))
+            NativeStage(graph, s, native) if s.native else host_stage(graph, s)
+            for s in partition(
+                graph, lambda p, n: (native and regions.takes(graph, n)) or (is_native(graph, n) and not device.is_refused(graph, n))
+            )
         ]
         self.nodes = sum(s.lowered.nodes for s in self.stages if isinstance(s, NativeStage))
         self.host_steps = sum(len(s.stage.nodes) for s in self.stages if isinstance(s, HostStage))
@@ -369,9 +374,9 @@ class DevicePlan(Plan):
         return any(device.is_refused(self.graph, self.graph.nodes[p]) for s in stages for p in s.nodes)
 
 
-def plan_of(graph: Graph, slots: tuple[int, ...]) -> Plan:
+def plan_of(graph: Graph, slots: tuple[int, ...], native: bool | None = None) -> Plan:
     """The plan of an optimised graph."""
-    return DevicePlan(graph, slots) if device.is_elsewhere(graph) else Plan(graph, slots)
+    return (DevicePlan if device.is_elsewhere(graph) else Plan)(graph, slots, native)
 
 
 def _work(graph: Graph) -> int:
@@ -403,13 +408,14 @@ class PlanCache:
         self.newest: Plan | None = None
         self.evictions = 0
 
-    def get(self, graph: Graph, slots: tuple[int, ...]) -> Plan:
-        """The plan of an optimised graph; compiles it when it is new."""
-        key = (*fingerprint(graph), slots)
+    def get(self, graph: Graph, slots: tuple[int, ...], native: bool = True) -> Plan:
+        """The plan of an optimised graph; compiles it when it is new. `native`: whether regions may run parts of it."""
+        native = native and regions.available()
+        key = (*fingerprint(graph), slots, native)
         plan = self.plans.get(key)
         if plan is None:
             started = perf_counter()
-            plan = plan_of(graph, slots)
+            plan = plan_of(graph, slots, native)
             plan.key = key
             stats.counts["compiles"] += 1
             stats.seconds["compile"] += perf_counter() - started
@@ -604,8 +610,8 @@ def _recover(error: Exception, end: Step, slots: tuple[int, ...], inputs: Sequen
     return outcome
 
 
-def compiled(graph: Graph) -> Any:
-    """A graph as a function of its inputs and numbers that returns the values of its outputs."""
+def compiled(graph: Graph, native: bool = True) -> Any:
+    """A graph as a function of its inputs and numbers that returns the values of its outputs. `native`: whether regions may run parts."""
     optimized = optimize(graph)
     slots = tuple(range(len(graph.outputs)))
     known: Callable[[], Plan | None] = _no_plan
@@ -617,7 +623,7 @@ def compiled(graph: Graph) -> Any:
         if mx.forked or _running or (plan is None and mx.is_too_late()):
             return reference.run(optimized, inputs, scalars, run_node=device.run_node if device.is_elsewhere(optimized) else None)
         if plan is None:
-            plan = plan_cache.get(optimized, slots)
+            plan = plan_cache.get(optimized, slots, native)
             known = weakref.ref(plan)
         plan_cache.touch(plan)
         _running = True

@@ -53,7 +53,7 @@ def compare(op: Op, operands: Sequence[Any], params: tuple[Any, ...], where: str
     with driver.quiet():
         (expected,) = reference.run(graph, inputs, numbers)
     outcome = plan.run(inputs, numbers)
-    if op.family == "linalg":
+    if op.family == "linalg" and expected.dtype.kind == "f":
         # terms may cancel: the error is that of the terms
         named = op.named(params)
         exact = op.numpy(*[np.asarray(o, np.longdouble) for o in operands], **named)

@@ -840,6 +840,7 @@ def _triangle_op(name: str, function: Callable[..., Any], lower: Callable[..., A
         infer=infer,
         numpy=lambda x, k: function(x, k),
         mxnet=lower,
+        kernel=kernels.triangle(below=name == "tril"),
         mxnet_dtypes=ALL_MXNET,
         vjp=(rule,),
         samples=(

@@ -35,7 +35,12 @@ class mode:
     def __init__(self, name: str) -> None:
         recorder = current()
         self.before = recorder.mode
-        recorder.set_mode(name)
+        try:
+            recorder.set_mode(name)
+        except BaseException:
+            # what was pending failed, or Ctrl-C: nobody will call __exit__
+            recorder.set_mode(self.before)
+            raise
 
     def __enter__(self) -> mode:
         return self

@@ -83,8 +83,14 @@ class Policy:
     def __enter__(self) -> Policy:
         _install()
         recorder = current()
-        self._before.append(recorder.policy)
-        recorder.use_policy(self)
+        before = recorder.policy
+        try:
+            recorder.use_policy(self)
+            self._before.append(before)
+        except BaseException:
+            # what was pending failed, or Ctrl-C: nobody will call __exit__
+            recorder.use_policy(before)
+            raise
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:

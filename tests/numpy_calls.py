@@ -3017,8 +3017,21 @@ DIFFERENCES = {
     "decimal.Decimal(v[0])": "C code that looks at the type alone sees no float; write Decimal(float(s))",
 }
 
-# lines that differ only with other operands than the usual ones: variant -> line -> reason
+# lines that differ only with other operands than the usual ones (or that NumPy itself does not survive): variant -> line -> reason
 _SHOWN = "the operands are views here, which NumPy's are not"
+_BY_VALUE = "NumPy 1.26's `where` promotes Python numbers by value only; NumPy 2 keeps the array's dtype, too"
+_PROMOTED = ("np.sinc(x)", "np.sinc(t)", "np.where(x > 0, x, 0.0)", "np.select([x > 1, x > 0], [x, y], 9.0)")
+_LAST_BITS = "a compiled program sums single precision in another order than NumPy, which shows in the last bits"
+_FIRST = "of two faults another is named first"
+_OUT_SHAPE = "NumPy's `accumulate` writes a part of an `out` that has not the result's shape; ours refuses"
+_AS_STRIDED = "the view would read beside the array's memory"
+_NO_IDENTITY = "NumPy's loop of objects knows no value to start from where a mask is given; ours starts from that of truth values"
+_REFERENCES = "NumPy wants the flag `refs_ok`; ours iterates over objects without"
+_ADDRESSES = "the bytes are addresses of objects"
+_NEVER_RETURNS = "NumPy does not return from it"
+_WRITES_BESIDE = "NumPy writes beside the array; ours raises IndexError"
+_NO_STRIDES = "strides reach nothing where there are no elements: NumPy has zeros, ours those of the shape"
+_NOT_ASKED = "NumPy's loop of objects asks no operand where there are no elements; ours takes numbers and arrays only"
 VARIANT_DIFFERENCES: dict[str, dict[str, str]] = {
     "views": {
         "x.T.base is x": _SHOWN,
@@ -3039,6 +3052,92 @@ VARIANT_DIFFERENCES: dict[str, dict[str, str]] = {
         'x == "a"': "nothing is compared: the result lies in C order",
         "x != None": "as above",
         "x.__array__(np.float32)": "the array's own order is kept, as `numpy.asarray(x, numpy.float32)` has to keep it",
+    },
+    "float32": {
+        **dict.fromkeys(_PROMOTED, _BY_VALUE),
+        "x.sum().tobytes()": _LAST_BITS,
+        "x.sum().byteswap()": _LAST_BITS,
+        "hash(x.sum()) == hash(float(x.sum()))": _LAST_BITS,
+        "{x.sum(): 1}[x.sum()]": _LAST_BITS,
+        'str(x.sum()), repr(x.sum()), format(x.sum(), ".3f"), f"{x.sum():.2e}", "%.2f" % x.sum()': _LAST_BITS,
+    },
+    "float16": dict.fromkeys(_PROMOTED, _BY_VALUE),
+    "complex128": {
+        "x.strides = (8, 24)": "elements would begin at imaginary parts, which no view of ours does",
+    },
+    "no dimensions": {
+        **dict.fromkeys((f"np.{f}(x, axis=0, out={o})" for f in ("cumsum", "cumprod", "cumproduct") for o in ("of", "oi")), _OUT_SHAPE),
+        "np.mean(x, where=i)": _FIRST,
+        "np.matmul(x, y.T, out=oi[:, :3])": _FIRST,
+        "x.compress([0, 1], 0, o[:1])": _FIRST,
+        "np.average(x, axis=0, weights=[1, 2, 3], returned=True, keepdims=True)": "an IndexError of NumPy's own check; ours is ValueError",
+        "np.lib.stride_tricks.as_strided(v, (2, 3), (v.itemsize, v.itemsize))": _AS_STRIDED,
+        "np.fft.fftshift(x)": "NumPy's `roll` fails over no axes; ours has nothing to shift",
+        "np.fft.ifftshift(v)": "as above",
+    },
+    "one element": {
+        **dict.fromkeys(
+            (
+                f"np.{f}(x, {rest})"
+                for f in ("cumsum", "cumprod", "cumproduct", "nancumsum", "nancumprod")
+                for rest in ("axis=0, out=o", "0, None, o[::-1]")
+            ),
+            _OUT_SHAPE,
+        ),
+        **dict.fromkeys((f"np.{f}(x, axis=0, out={o})" for f in ("cumsum", "cumprod", "cumproduct") for o in ("of", "oi")), _OUT_SHAPE),
+        "np.add.accumulate(x, axis=-1, out=o)": _OUT_SHAPE,
+        "np.multiply.accumulate(x, axis=-1, out=o)": _OUT_SHAPE,
+        "x.cumprod(axis=0, dtype=float, out=o)": _OUT_SHAPE,
+        "np.mean(x, where=i)": _FIRST,
+        "np.compress(m[0], x, 1, out=o[:, :2])": _FIRST,
+        "np.take(x, k, axis=1, out=o)": _FIRST,
+        "x.compress([0, 1], 0, o[:1])": _FIRST,
+        "x.take(k, 1, o)": _FIRST,
+        "np.lib.stride_tricks.as_strided(v, (2, 3), (v.itemsize, v.itemsize))": _AS_STRIDED,
+        "x[1:3, [0, 1]]": "NumPy 1.26 warns that an index out of bounds will raise where the result has no elements; ours raises",
+    },
+    "no elements": {
+        **dict.fromkeys((f"np.{f}(x, out=o)" for f in ("cumsum", "cumprod", "cumproduct", "nancumsum", "nancumprod")), _OUT_SHAPE),
+        'np.put(v, [0, 9], 1, "wrap")': _NEVER_RETURNS,
+        'np.put(v, [0, 9], [1, 2], mode="clip")': _WRITES_BESIDE,
+        'x.put(k, 3, mode="clip")': _WRITES_BESIDE,
+        "np.put(x, [0], 1j)": _FIRST,
+        "np.add.at(v, k, v)": _FIRST,
+        "np.mean(x, where=i)": _FIRST,
+        "np.modf(x, o, oi)": _FIRST,
+        'np.insert(v, 1, "a")': _FIRST,
+        "np.average(x, 1)": "NumPy divides numbers of elements, zero by zero; ours gives the average of no rows",
+        "np.average(x, axis=1, weights=[0, 0, 0, 0])": "weights count where there is something to weigh",
+        "np.lib.stride_tricks.as_strided(v, (2, 3), (v.itemsize, v.itemsize))": _AS_STRIDED,
+        "np.empty_like(prototype=t).strides": _NO_STRIDES,
+        "x.strides": _NO_STRIDES,
+        't.copy("K").strides': _NO_STRIDES,
+        'x.copy(order="F").strides': _NO_STRIDES,
+        "x < None": _NOT_ASKED,
+        "x + {}": _NOT_ASKED,
+        "x + None": _NOT_ASKED,
+    },
+    "object": {
+        "np.gcd(n, x)": _NEVER_RETURNS,
+        "np.lcm(n, x)": _NEVER_RETURNS,
+        **dict.fromkeys(
+            (
+                f"np.{f}(x, {rest})"
+                for f in ("any", "all")
+                for rest in ("where=m", "axis=1, where=m[0]", "where=[True, False, True, True], axis=0, keepdims=True", "where=False")
+            ),
+            _NO_IDENTITY,
+        ),
+        "[float(a) for a in np.nditer(x)]": _REFERENCES,
+        '[float(a) for a in np.nditer(t, order="C")]': _REFERENCES,
+        "[(float(a), float(b)) for a, b in np.nditer([x, v])]": _REFERENCES,
+        'np.nditer(x, flags=["multi_index"]).multi_index': _REFERENCES,
+        "bytes(x.data)": _ADDRESSES,
+        "x.tobytes()": _ADDRESSES,
+        't.tobytes("F")': _ADDRESSES,
+        'x.tobytes(order="A")': _ADDRESSES,
+        "x.tostring()": _ADDRESSES,
+        'x.__array_interface__["shape"], x.__array_interface__["typestr"]': "addresses of objects are not handed out",
     },
 }
 # parameters that are not as NumPy's `inspect.signature` says

@@ -322,7 +322,7 @@ SWEEPS: dict[str, Callable[[], dict[str, Any]]] = {
     "uint8": swept(lambda a: numpy.abs(numpy.round(a * 3)).astype("u1")),
     "float16": swept(_as("f2")),
     "no dimensions": swept(lambda a: numpy.array(a.flat[0])),
-    "no elements": swept(lambda a: a[:0]),
+    "no elements": swept(lambda a: numpy.zeros((0, *a.shape[1:]), a.dtype)),
     "one element": swept(lambda a: a[(slice(0, 1),) * a.ndim].copy()),
     "Fortran order": swept(numpy.asfortranarray),
     "object": swept(lambda a: a.astype(object)),

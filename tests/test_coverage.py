@@ -168,6 +168,42 @@ def test_calls_are_numpys_with_other_operands(variant: str, part: int, tmp_path:
     check(variant, *MORE[variant], part, tmp_path)
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "x.flat[m[0]]",
+        "x.flat[m[0]] = 7",
+        "x.flat[m]",
+        "x.flat[m.any()]",
+        "v.flat[m.ravel()]",
+        "x.itemset((1,), 9.0)",
+        "x.itemset((1, 2, 0), 9.0)",
+        "np.put(x, [99], [])",
+        "np.matmul(p[:1, :1], p[:1, :1], out=o[:, :3])",
+        "np.matmul(p[:1, :1], p[:1, :1], out=oi[:, :3])",
+        "np.matmul(p[:1], p[:, :1], out=np.zeros((2, 1, 1)))",
+        "np.matmul(p[:1], p[0], out=np.zeros(3))",
+        "z == 'a', z != 'a', z == None, z != None",
+        "O.fill(v)",
+        "O @ O",
+        "np.insert(O, 1, 7.0)",
+        "np.insert(x.astype(object), 5, 7.0)",
+    ],
+)
+def test_a_call_is_numpys(line: str, tmp_path: Path) -> None:
+    """Calls that the sweeps show to be wrong where operands are small or hold objects."""
+    found = numpy_driver.check_all([line], numpy_calls.operands, numpy_driver.all_ours, tmp_path, ())
+    assert found == {}
+
+
+@pytest.mark.parametrize("mode", ["raise", "wrap", "clip"])
+def test_nothing_is_put_where_no_elements_are(mode: str) -> None:
+    """NumPy 1.26 does not return from `wrap`, and writes beside the array in `clip`."""
+    with pytest.raises(IndexError, match=r"\[put\] an array of shape \(0,\) has no elements to write to"):
+        mnp.put(mnp.zeros(0), [0, 9], 1, mode)
+    mnp.put(mnp.zeros(0), [], 1, mode)
+
+
 def test_known_differences_are_differences(tmp_path: Path) -> None:
     """A line that has come to agree has to leave the table."""
     lines = list(numpy_calls.DIFFERENCES)

@@ -40,7 +40,7 @@ def assert_clean() -> None:
     recorder = current()
     assert recorder.region is None and recorder.session is None
     assert recorder.tapes == [] and recorder.suspended == [] and witnesses == []
-    assert recorder.mode == "lazy" and recorder.immediate is None
+    assert recorder.mode == "lazy" and recorder.immediate is None and recorder.policy is None
     assert minpy_jit.current_context() == minpy_jit.cpu(0)
     free: list[bool] = []
 
@@ -84,6 +84,8 @@ WRONG: list[tuple[Program, str, str]] = [
     (lambda np, x: np.ones(-1), "ones", "negative dimensions"),
     (lambda np, x: np.linspace(0, 1, -1), "linspace", "-1"),
     (lambda np, x: np.reshape(x, (4, 2)), "reshape", r"size 6 into shape \(4,2\)"),
+    (lambda np, x: x.reshape(4, 2), "reshape", r"size 6 into shape \(4,2\)"),
+    (lambda np, x: x.reshape(-1, -1), "reshape", "one unknown dimension"),
     # dtypes
     (lambda np, x: np.array([True]) - np.array([False]), "subtract", "boolean subtract"),
     (lambda np, x: x & 3, "bitwise_and", "bitwise_and"),
@@ -97,6 +99,7 @@ WRONG: list[tuple[Program, str, str]] = [
     (lambda np, x: np.swapaxes(x, 0, 3), "swapaxes", "axis2: axis 3 is out of bounds"),
     (lambda np, x: np.expand_dims(x, 5), "expand_dims", "axis 5 is out of bounds"),
     (lambda np, x: np.transpose(x, (0, 0)), "transpose", "repeated axis"),
+    (lambda np, x: x.transpose(0, 2), "transpose", "axis 2 is out of bounds"),
     (lambda np, x: np.sort(x, axis=4), "sort", "axis 4 is out of bounds"),
     # indices that are known
     (lambda np, x: x[9], "getitem", "index 9 is out of bounds for axis 0 with size 2"),
@@ -109,6 +112,13 @@ WRONG: list[tuple[Program, str, str]] = [
     # arguments
     (lambda np, x: np.sin(), "sin", "0 were given"),
     (lambda np, x: np.sum(x, nonsense=1), "sum", "nonsense"),
+    (lambda np, x: x.reshape(6, nonsense=1), "reshape", "nonsense"),
+    (lambda np, x: x.astype("i4", casting="safe"), "astype", "according to the rule 'safe'"),
+    (lambda np, x: x.astype("nonsense"), "astype", "'nonsense' not understood"),
+    (lambda np, x: x.astype("i4", order="Q"), "astype", "order must be one of 'C', 'F', 'A', or 'K'"),
+    (lambda np, x: x.astype(), "astype", r"astype\(\) missing"),
+    (lambda np, x: x.copy("Q"), "copy", "order must be one of"),
+    (lambda np, x: x.resize(5, 5, nonsense=1), "resize", "nonsense"),
     (lambda np, x: np.random.default_rng(0).normal(scale=-1, size=2), "normal", "scale < 0"),
     (lambda np, x: np.random.choice(3, size=5, replace=False), "choice", "larger sample"),
 ]
@@ -354,9 +364,10 @@ def test_a_missing_rule(mode: str) -> None:
             assert float(without(x)) == numpy.sum(numpy.nanpercentile(BASE, 30.0, axis=0))
 
 
+@pytest.mark.parametrize("context", [minpy_jit.cpu(0), minpy_jit.cpu(1)], ids=repr)
 @pytest.mark.parametrize("mode", MODES)
-def test_errstate_raise(mode: str) -> None:
-    x = np.array(BASE)
+def test_errstate_raise(mode: str, context: minpy_jit.Context) -> None:
+    x = np.array(BASE).as_in_context(context)
     pending = x / 0
     with minpy_jit.mode(mode):
         for _ in range(2):
@@ -540,6 +551,9 @@ def interrupted(at: int) -> Iterator[list[int]]:
     def watch(frame: FrameType, event: str, argument: Any) -> None:
         if event not in ("call", "c_return") or not is_ours(frame.f_code.co_filename):
             return
+        if frame.f_code is minpy_jit.mode.__enter__.__code__:
+            # `mode("eager")` has switched by now, with or without a block to follow
+            return
         outer: FrameType | None = frame
         while outer is not None and outer.f_code.co_name not in SPARED:
             outer = outer.f_back
@@ -614,7 +628,44 @@ def filled(x: Any) -> Any:
     return np.unwrap(y) + 1
 
 
-INTERRUPTED = (recorded, written, flushed_gradient, separate_pullback, lambda x: region(x), replayed, block, filled)
+def switched(x: Any) -> Any:
+    y = x * 2
+    with minpy_jit.mode("numpy"):
+        z = y + 1
+    return minpy_jit.grad(in_numpy)(z)
+
+
+def in_numpy(x: Any) -> Any:
+    y = x * x
+    with minpy_jit.mode("numpy"):
+        return np.sum(y * 2)
+
+
+def elsewhere(x: Any) -> Any:
+    with minpy_jit.cpu(1):
+        y = np.ones((2, 3)) * 2
+    return y.as_in_context(x.context) + x
+
+
+def under_a_policy(x: Any) -> Any:
+    y = x + 1
+    with minpy_jit.OnlyNumPyPolicy():
+        return y * 2
+
+
+INTERRUPTED = (
+    switched,
+    elsewhere,
+    under_a_policy,
+    recorded,
+    written,
+    flushed_gradient,
+    separate_pullback,
+    lambda x: region(x),
+    replayed,
+    block,
+    filled,
+)
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")

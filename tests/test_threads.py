@@ -13,6 +13,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from time import sleep
 from types import FrameType
 from typing import Any
 
@@ -21,7 +22,9 @@ import pytest
 
 import minpy_jit
 import minpy_jit.numpy as np
+from minpy_jit.autograd import tape
 from minpy_jit.trace.recorder import current, run_lock
+from minpy_jit.trace.step import Step
 
 
 @pytest.fixture(autouse=True)
@@ -259,6 +262,8 @@ def test_settings_of_a_thread_are_its_own() -> None:
         found.update(mode=current().mode, context=minpy_jit.current_context(), dtype=minpy_jit.default_dtype())
 
     def change() -> None:
+        minpy_jit.set_default_dtype("float32")
+        assert np.ones(2).dtype == np.array([1.5]).dtype == np.random.rand(2).dtype == numpy.float32
         minpy_jit.mode("eager")
         minpy_jit.set_context(minpy_jit.cpu(1))
         assert np.ones(2).context == minpy_jit.cpu(1)
@@ -273,6 +278,13 @@ def test_settings_of_a_thread_are_its_own() -> None:
     run(change)
     look()
     assert found == {"mode": "lazy", "context": minpy_jit.cpu(0), "dtype": numpy.dtype("float64")}
+    assert np.ones(2).dtype == np.array([1.5]).dtype == numpy.float64
+    minpy_jit.set_default_dtype("float32")
+    try:
+        run(look)
+    finally:
+        minpy_jit.set_default_dtype(None)
+    assert found["dtype"] == numpy.float64
     assert np.isinf(np.ones(2) / 0).all()
 
 
@@ -412,7 +424,8 @@ def test_a_signal_handler_that_computes() -> None:
     def handler(number: int, frame: Any) -> None:
         seen.append(float(total.sum()))
         (total + 1).sum()
-        signal.setitimer(signal.ITIMER_REAL, 0.001)
+        if len(seen) < 60:
+            signal.setitimer(signal.ITIMER_REAL, 0.001)
 
     before = signal.signal(signal.SIGALRM, handler)
     turns_done = 0
@@ -429,6 +442,90 @@ def test_a_signal_handler_that_computes() -> None:
         signal.signal(signal.SIGALRM, before)
     assert total.tolist() == [float(turns_done)] * 4
     assert all(s % 4 == 0 for s in seen) and seen == sorted(seen)
+
+
+@pytest.mark.parametrize("differentiating", [False, True])
+def test_a_signal_handler_that_differentiates(differentiating: bool) -> None:
+    # loaded before: that takes seconds, of which a program that is interrupted all the time gets few
+    minpy_jit.info()
+    total = np.zeros(4)
+    seen: list[float] = []
+    gradients: list[Any] = []
+
+    def handler(number: int, frame: Any) -> None:
+        seen.append(float(total.sum()))
+        scale = (total + 1).sum()
+        gradients.append(minpy_jit.grad(lambda x: np.sum(x * x * 0.5) + np.sum(x * scale) * 0)(np.arange(3.0)))
+        if len(seen) % 2:
+            assert gradients[-1].tolist() == [0.0, 1.0, 2.0]
+        written = np.ones(3) * 2
+        written[1:] += 1
+        gradients.append(written - 2)
+
+    # (the next one comes when this one is done)
+    def again(number: int, frame: Any) -> None:
+        try:
+            handler(number, frame)
+        finally:
+            if len(seen) < 25:
+                signal.setitimer(signal.ITIMER_REAL, 0.002)
+
+    before = signal.signal(signal.SIGALRM, again)
+    turns_done = 0
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.002)
+        while len(seen) < 25:
+            total += 1
+            turns_done += 1
+            if differentiating:
+                k = float(turns_done % 3)
+                found = minpy_jit.grad(lambda x, k=k: np.sum(x * x * k + x[1:].sum()))(np.full(3, 1.5) + k)
+                assert found.tolist() == [(3 + 2 * k) * k + more for more in (0, 3, 3)]
+            if turns_done % 50 == 0:
+                float(total[0])
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert total.tolist() == [float(turns_done)] * 4
+    assert all(s % 4 == 0 for s in seen) and seen == sorted(seen)
+    assert [g.tolist() for g in gradients] == [[0.0, 1.0, 2.0], [0.0, 1.0, 1.0]] * len(seen)
+
+
+@pytest.mark.parametrize("mode", ["lazy", "eager", "numpy"])
+@pytest.mark.parametrize(
+    ("owner", "name", "times"), [(tape, "pull", 1), (tape, "active_slots", 1), *[(Step, "remember", k) for k in (1, 2, 4)]]
+)
+def test_a_signal_handler_within_a_pullback(owner: Any, name: str, times: int, mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it records there is not taken for the pullback's when that is replayed."""
+    seen: list[Any] = []
+    came = 0
+
+    def handler(number: int, frame: Any) -> None:
+        seen.append((numpy.full(3, 2.0) * np.ones(3) + 1.5)[1:] * 2.0)
+        seen.append(minpy_jit.grad(lambda z: np.sum(z * z * 0.5))(numpy.arange(2.0) + 7.0))
+
+    original = getattr(owner, name)
+
+    def interrupted(*args: Any) -> Any:
+        nonlocal came
+        found = original(*args)
+        came += 1
+        if came == times:
+            signal.raise_signal(signal.SIGUSR1)
+        return found
+
+    before = signal.signal(signal.SIGUSR1, handler)
+    try:
+        minpy_jit.clear_caches()
+        with minpy_jit.mode(mode), monkeypatch.context() as patched:
+            patched.setattr(owner, name, interrupted)
+            for k in range(4):
+                x = numpy.arange(1.0, 4.0) + k
+                found = minpy_jit.grad(lambda y: np.sum(y * y * y + 0.25))(np.array(x)) * 3.0
+                assert found.tolist() == (9 * x**2).tolist()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert [x.tolist() for x in seen] == [[7.0, 7.0], [7.0, 8.0]]
 
 
 # one that comes within another library's callback of the garbage collector is Python's to print, and nobody's to catch
@@ -457,6 +554,8 @@ def test_interrupted_by_a_timer_again_and_again() -> None:
                             float(y[0, 0])
                 finally:
                     signal.setitimer(signal.ITIMER_REAL, 0)
+                    # a handler that is due runs at the next call
+                    sleep(0)
             except Stop:
                 came += 1
             z = ours * 3 + 1

@@ -54,11 +54,12 @@ class _Forward:
         self.twins: dict[int, Handle] = {}
         arguments = list(args)
         keep_open = False
-        recorder.tapes.append(self.tape)
-        if recorder.immediate is not None and len(recorder.tapes) == 1:
-            # from here on steps are recorded as well as computed
-            recorder.fresh()
+        # not a call, after which Ctrl-C may come
+        recorder.tapes += [self.tape]
         try:
+            if recorder.immediate is not None and len(recorder.tapes) == 1:
+                # from here on steps are recorded as well as computed
+                recorder.fresh()
             for argnum in argnums:
                 if not -len(args) <= argnum < len(args):
                     raise TypeError(f"[{name}] argnum {argnum}, but the function was called with {len(args)} positional arguments")

@@ -348,7 +348,12 @@ class Tape:
         end = segment.cursor
         key = ("pullback", r.start, tuple(results), tuple(goals))
         known = end.remember().get(key)
-        if known is None:
+        if known is not None and segment.cursor is end:
+            # no call lies between: what a signal handler records comes before or after
+            segment.cursor = known[0]
+            if recorder.immediate is not None:
+                self._compute(segment, known[1], known[2], known[3])
+        else:
             path = end.path()
             active = self.active(segment, [r])
             builder = SegmentBuilder(segment, lambda slot: slot)
@@ -365,10 +370,12 @@ class Tape:
                 if g is None:
                     g = builder.emit(TABLE["zeros"], (), (target.type.shape, target.type.dtype, target.type.context))
                 slots.append((builder.slot(g), g.type))
-            known = end.remember()[key] = (segment.cursor, slots, segment.cursor.path()[end.index + 1 :], [])
-        elif recorder.immediate is not None:
-            self._compute(segment, known[1], known[2], known[3])
-        segment.cursor = known[0]
+            last = segment.cursor
+            steps = last.path()[end.index + 1 :]
+            known = (last, slots, steps, [])
+            # a pullback has neither inputs nor numbers: those of a signal handler that came in its middle are not there the next time
+            if not any(s.op is INPUT or s.op is SCALAR for s in steps):
+                end.remember()[key] = known
         return [adopt(recorder, segment, slot, type_, t) for (slot, type_), t in zip(known[1], targets, strict=True)]
 
     def _compute(self, segment: Segment, slots: list[tuple[int, Any]], steps: list[Step], made: list[Any]) -> None:

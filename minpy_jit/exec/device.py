@@ -336,12 +336,20 @@ def is_refused(graph: Graph, node: Node) -> bool:
     return bool(_refused) and (node.op, tuple([graph.nodes[i].type for i in node.operands]), node.params, node.type) in _refused
 
 
-def through_numpy(op: Op, types: Sequence[ArrayType], params: Params, operands: Sequence[Any], result: Any) -> Any:
-    """One step in NumPy on host copies; its results belong where the step does. A step that only moves a value copies it."""
+def through_numpy(
+    op: Op,
+    types: Sequence[ArrayType],
+    params: Params,
+    operands: Sequence[Any],
+    result: Any,
+    errors: Mapping[str, Any] = reference.IGNORED,
+) -> Any:
+    """One step in NumPy on host copies; its results belong where the step does. A step that only moves a value copies it. `errors`: as of
+    `reference.evaluate`."""
     target = context_of(result)
     if len(types) == 1 and types[0].weak is None and types[0].context is not target:
         return moved(operands[0], target)
-    found = reference.evaluate(op, types, params, [on_host(o) for o in operands], result)
+    found = reference.evaluate(op, types, params, [on_host(o) for o in operands], result, errors=errors)
     if config.check_nan:
         reference.check_finite(op, found if isinstance(found, tuple) else (found,))
     return tuple([place(v, target) for v in found]) if isinstance(found, tuple) else place(found, target)

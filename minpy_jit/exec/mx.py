@@ -323,12 +323,14 @@ def wait_all() -> None:
 def np_shape() -> Iterator[None]:
     """NumPy shape semantics (0-d and empty arrays exist) on this thread, for the duration."""
     library = lib()
-    before = ctypes.c_int(0)
-    check(library.MXSetIsNumpyShape(1, ctypes.byref(before)))
+    before = ctypes.c_int(-1)
     try:
+        # inside, so that Ctrl-C right after it finds the way back
+        check(library.MXSetIsNumpyShape(1, ctypes.byref(before)))
         yield
     finally:
-        library.MXSetIsNumpyShape(before.value, ctypes.byref(ctypes.c_int(0)))
+        if before.value >= 0:
+            library.MXSetIsNumpyShape(before.value, ctypes.byref(ctypes.c_int(0)))
 
 
 # -- arrays -----------------------------------------------------------------------------------------------------------------------------

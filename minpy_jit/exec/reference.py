@@ -75,7 +75,7 @@ def cast_operands(op: Op, types: Sequence[ArrayType], params: Params, operands: 
     return cast
 
 
-_IGNORED: Mapping[str, Any] = {"all": "ignore"}
+IGNORED: Mapping[str, Any] = {"all": "ignore"}
 
 
 def asked_errors() -> dict[str, Any]:
@@ -90,7 +90,7 @@ def evaluate(
     operands: Sequence[Any],
     result: Any,
     out: Any = None,
-    errors: Mapping[str, Any] = _IGNORED,
+    errors: Mapping[str, Any] = IGNORED,
 ) -> Any:
     """One step in NumPy. The result has the dtype and shape that the type rule promised, whatever NumPy's own promotion state is.
 

@@ -646,6 +646,6 @@ def compute_numpy(step: Step, operands: Sequence[Any]) -> Any:
         return operands[0][step.params[0]]
     if step.op is CONSTANT:
         return parse_constant(*step.params)
-    if device.context_of(step.type) is not CPU or any(isinstance(o, DeviceValue) for o in operands):
-        return device.through_numpy(step.op, step.types, step.params, operands, step.type)
-    return reference.evaluate(step.op, step.types, step.params, operands, step.type, errors=reference.asked_errors())
+    elsewhere = device.context_of(step.type) is not CPU or any(isinstance(o, DeviceValue) for o in operands)
+    evaluate = device.through_numpy if elsewhere else reference.evaluate
+    return evaluate(step.op, step.types, step.params, operands, step.type, errors=reference.asked_errors())

@@ -18,6 +18,7 @@ import numpy
 import minpy_jit
 import minpy_jit.numpy as np
 from minpy_jit.interop import mxnet
+from minpy_jit.numpy.convert import chosen_dtype
 
 Array = Any
 Shape = tuple[int, ...]
@@ -262,7 +263,10 @@ class PrefetchingIter(DataIter):
     def __init__(self, source: Any) -> None:
         super().__init__(source.batch_size)
         self.source = source
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="prefetch")
+        # settings are those of a thread
+        self._thread = ThreadPoolExecutor(
+            max_workers=1, thread_name_prefix="prefetch", initializer=minpy_jit.set_default_dtype, initargs=(chosen_dtype(),)
+        )
         self._context = minpy_jit.current_context()
         self._ahead: Future[Any] | None = None
 

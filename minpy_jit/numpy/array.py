@@ -93,8 +93,8 @@ class ValueHandle(Handle):
 
     @property
     def __array_interface__(self) -> dict[str, Any]:
-        if self.type.dtype.names is not None:
-            # NumPy would take the gaps between fields for fields; without it it asks __array__
+        if self.type.dtype.names is not None or self.type.dtype.hasobject:
+            # NumPy would take the gaps between fields for fields, and addresses of objects for objects; without it it asks __array__
             raise AttributeError("__array_interface__")
         copy = self.laid_out("__array_interface__").copy(order="K")
         # the consumer keeps what stands under "data" alive, but not an array that only lent its address
@@ -588,8 +588,12 @@ def _comparison(method: str, recording: Any) -> Any:
                 from .fallback import call
 
                 return call(getattr(operator, method), (self, other))
+            if not self.type.shape and other is not None:
+                # no array to NumPy: Python compares which objects they are
+                return NotImplemented
             # NumPy: elementwise False (True for !=)
-            return TABLE["full"](method == "ne", shape=self.type.shape, dtype=np.dtype(bool), context=self.type.context)
+            made: Any = TABLE["full"](method == "ne", shape=self.type.shape, dtype=np.dtype(bool), context=self.type.context)
+            return made if self.type.shape else made[()]
         return result
 
     return compare
@@ -606,7 +610,8 @@ def _matmul(left: Any, right: Any) -> Any:
     if isinstance(left, Handle) and isinstance(right, Handle):
         if left.type.scalar and right.type.scalar:
             raise TypeError(f"unsupported operand type(s) for @: 'numpy.{left.type.dtype}' and 'numpy.{right.type.dtype}'")
-        return TABLE["matmul"](left, right)
+        made = TABLE["matmul"](left, right)
+        return made if made.type.shape or made.type.dtype.kind != "O" else observe(made, "matmul").item()
     # (isinstance would say yes of ours too)
     single = issubclass(type(left), np.generic) or issubclass(type(right), np.generic)
     if type(left) in NUMBERS or type(right) in NUMBERS or (single and (type(left) is Scalar or type(right) is Scalar)):

@@ -118,6 +118,8 @@ def isneginf(x: Any, out: Any = None) -> Any:
 
 
 def _ordered(x: Any, name: str) -> Any:
+    if x.type.dtype.kind in HOST_KINDS:
+        raise TypeError(f"[{name}] ufunc 'isinf' not supported for the input types; got {x.type.dtype}")
     if x.type.dtype.kind == "c":
         raise TypeError(f"This operation is not supported for {x.type.dtype} values because it would be ambiguous.")
     return x

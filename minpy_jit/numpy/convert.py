@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import threading
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
@@ -17,9 +18,17 @@ from ..trace.types import type_of
 
 NUMBERS: tuple[Any, ...] = (bool, int, float, complex)
 Function = TypeVar("Function", bound=Callable[..., Any])
-_default_dtype = np.dtype(np.float64)
-_default_chosen = False
-set_ambient(lambda: (_default_dtype, current().policy))
+_FLOAT64 = np.dtype(np.float64)
+
+
+class _Local(threading.local):
+    """What a thread chose as its default dtype; None: nothing."""
+
+    chosen: np.dtype | None = None
+
+
+_local = _Local()
+set_ambient(lambda: (_local.chosen or _FLOAT64, current().policy))
 
 
 def default_dtype(otherwise: Any = None) -> np.dtype:
@@ -28,20 +37,26 @@ def default_dtype(otherwise: Any = None) -> np.dtype:
     Args:
         otherwise: the answer where `set_default_dtype` was never called; None: float64.
     """
-    return _default_dtype if _default_chosen or otherwise is None else np.dtype(otherwise)
+    return _local.chosen or (_FLOAT64 if otherwise is None else np.dtype(otherwise))
+
+
+def chosen_dtype() -> np.dtype | None:
+    """What this thread gave to `set_default_dtype`."""
+    return _local.chosen
 
 
 def set_default_dtype(dtype: Any) -> None:
-    """Make "float32" or "float64" the dtype that floats get where nothing else decides; None takes the choice back.
+    """Make "float32" or "float64" the dtype that floats get on this thread where nothing else decides; None takes the choice back.
+
+    Other threads keep theirs; one that is started later begins with float64.
 
     Raises:
         ValueError: none of these.
     """
-    global _default_dtype, _default_chosen
-    wanted = np.dtype(np.float64 if dtype is None else dtype)
-    if wanted not in (np.dtype(np.float32), np.dtype(np.float64)):
+    wanted = _FLOAT64 if dtype is None else np.dtype(dtype)
+    if wanted not in (np.dtype(np.float32), _FLOAT64):
         raise ValueError(f"[set_default_dtype] {dtype!r} is not a default dtype; legal values: 'float32', 'float64'")
-    _default_dtype, _default_chosen = wanted, dtype is not None
+    _local.chosen = None if dtype is None else wanted
 
 
 def host(value: np.ndarray, context: Any = None, scalar: bool = False) -> Handle:
@@ -95,6 +110,7 @@ def check_single(value: Handle, dtype: np.dtype) -> None:
     """Refuse an array that is no scalar, yet is written to one element, where NumPy's conversion by `int(value)` or `float(value)` fails.
 
     Raises:
+        TypeError: it has several elements, which are written to a complex one.
         ValueError: it has several elements, or one that is no number of that kind.
     """
     given = value.type.dtype.kind
@@ -103,7 +119,7 @@ def check_single(value: Handle, dtype: np.dtype) -> None:
         number = observe(value, "setitem").reshape(())[()]
         fits = bool(np.isfinite(number)) and np.iinfo(dtype).min <= int(number) <= np.iinfo(dtype).max
     if not fits:
-        raise ValueError("[setitem] setting an array element with a sequence.")
+        raise (TypeError if dtype.kind == "c" else ValueError)("[setitem] setting an array element with a sequence.")
 
 
 def is_array_like(value: Any) -> bool:
@@ -157,8 +173,8 @@ def array_of(value: Any, dtype: Any = None) -> Handle:
 
     def copy() -> np.ndarray:
         made = np.array(plain(value), dtype=dtype)
-        if dtype is None and made.dtype == np.float64 and _default_dtype != np.float64 and _only_python_floats(value):
-            made = made.astype(_default_dtype)
+        if dtype is None and made.dtype == _FLOAT64 and default_dtype() != _FLOAT64 and _only_python_floats(value):
+            made = made.astype(default_dtype())
         return made
 
     return copied(value, copy)

@@ -185,6 +185,8 @@ def _allowed(made: Handle, writeable: bool) -> Handle:
 def from_dlpack(x: Any, /) -> Any:
     """A read-only array from an object with `__dlpack__` (a view of an array of ours, a copy of any other)."""
     if isinstance(x, Handle):
+        if x.type.dtype.kind not in "biufc":
+            raise BufferError(f"[from_dlpack] DLPack knows booleans, integers, floats and complex numbers; got {x.type.dtype}")
         return make_view(x, TABLE["reshape"], (), (x.type.shape,), writeable=False)
     return _allowed(host(np.from_dlpack(x).copy()), writeable=False)
 

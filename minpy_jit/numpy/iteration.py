@@ -77,8 +77,7 @@ class FlatIterator(metaclass=_FlatType):
         """A flat copy."""
         return flatten(self.base)
 
-    @staticmethod
-    def _key(key: Any) -> Any:
+    def _key(self, key: Any) -> Any:
         if isinstance(key, tuple) and len(key) == 1:
             key = key[0]
         if type(key) is bool:
@@ -88,8 +87,18 @@ class FlatIterator(metaclass=_FlatType):
             return np.asarray(key, np.intp)
         if isinstance(key, Handle) and not key.type.shape and key.type.dtype.kind in "iu":
             return operator.index(key)  # type: ignore[arg-type]
-        if key is None or isinstance(key, tuple) or (isinstance(key, (float, np.floating)) and not isinstance(key, Handle)):
+        single = isinstance(key, Handle) and key.type.scalar and key.type.dtype == np.bool_
+        if key is None or isinstance(key, tuple) or (isinstance(key, (float, np.floating)) and not isinstance(key, Handle)) or single:
             raise IndexError("unsupported iterator index")
+        if isinstance(key, (Handle, np.ndarray)):
+            shape, dtype = (key.type.shape, key.type.dtype) if isinstance(key, Handle) else (key.shape, key.dtype)
+            if dtype == np.bool_ and shape != (len(self),):
+                # unlike an array's own index, one that is too short leaves the rest out
+                if len(shape) != 1:
+                    raise ValueError("[flat] boolean index array should have 1 dimension")
+                if shape[0] > len(self):
+                    raise ValueError(f"[flat] too many boolean indices: {shape[0]} for {len(self)} elements")
+                return np.flatnonzero(observe(key, "flat") if isinstance(key, Handle) else key)
         return key
 
     def __getitem__(self, key: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import functools
 import gc
 import operator
 import types
@@ -11,6 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ..errors import with_op
 from ..trace.context import Context, require
 from ..trace.handle import Alias, Handle, clone, is_view, is_writeable, root_of
 from ..trace.op import TABLE
@@ -83,7 +85,7 @@ def _clip(self: Any, min: Any = None, max: Any = None, out: Any = None, **kwargs
 
 def _conjugate(self: Any, out: Any = None, /) -> Any:
     """The complex conjugate; real arrays come back as they are."""
-    if out is not None:
+    if out is not None or self.type.dtype.kind == "O":
         return _N["conjugate"](self, out)
     return TABLE["conjugate"](self) if self.type.dtype.kind == "c" else self
 
@@ -143,7 +145,9 @@ def _astype(self: Any, dtype: Any, order: str = "K", casting: str = "unsafe", su
 
     Raises:
         TypeError: `casting` does not allow it.
+        ValueError: `order` is none of NumPy's.
     """
+    order = "K" if order is None else _order(order)
     wanted = np.dtype(dtype)
     given = self.type.dtype
     if casting != "unsafe" and not np.can_cast(given, wanted, casting):  # type: ignore[arg-type]
@@ -151,7 +155,9 @@ def _astype(self: Any, dtype: Any, order: str = "K", casting: str = "unsafe", su
     if given == wanted:
         made = self if self.type.scalar or not copy else duplicate(self)
     elif given.kind in "OSUV" or wanted.kind in "OSUV":
-        return fallback.call(np.ndarray.astype if not self.type.scalar else _scalar_astype, (self, wanted), {}, "astype")
+        if self.type.scalar:
+            return fallback.call(_scalar_astype, (self, wanted), {}, "astype")
+        return fallback.call(np.ndarray.astype, (self, wanted, order), {}, "astype")
     else:
         made = TABLE["astype"](self, dtype=wanted)
     return made if order in ("K", "A") else result_layout(made, order)
@@ -212,6 +218,12 @@ def _sort(self: Array, axis: int = -1, kind: Any = None, order: Any = None) -> N
 def _fill(self: Array, value: Any) -> None:
     """Set every element."""
     check_writeable(self)
+    if self.type.dtype.kind == "O":
+        # an array, too, is one object
+        one = np.empty(1, object)
+        one[0] = value
+        self[...] = host(one.reshape(()))
+        return
     new = indexing.as_element(self, value)
     self[...] = reshape(new, ()) if isinstance(new, Handle) and new.type.ndim else new
 
@@ -230,17 +242,21 @@ def _put(self: Array, indices: Any, values: Any, mode: str = "raise") -> None:
 def _itemset(self: Any, *args: Any) -> None:
     """Set one element."""
     *at, value = args
+    if len(at) == 1 and isinstance(at[0], tuple):
+        at = list(at[0])
     if not at:
         if self.type.size != 1:
             raise ValueError("can only convert an array of size 1 to a Python scalar")
         self[...] = value
-    elif len(at) == 1 and not isinstance(at[0], tuple):
+    elif len(at) == 1:
         position = operator.index(at[0])
         if not -self.type.size <= position < self.type.size:
             raise IndexError(f"index {position} is out of bounds for size {self.type.size}")
         self[np.unravel_index(position % self.type.size, self.type.shape)] = value
     else:
-        self[at[0] if len(at) == 1 else tuple(at)] = value
+        if len(at) != self.type.ndim:
+            raise ValueError(f"[itemset] incorrect number of indices for array: {len(at)} instead of {self.type.ndim}")
+        self[tuple(at)] = value
 
 
 def _resize(self: Array, *new_shape: Any, refcheck: bool = True) -> None:
@@ -540,6 +556,15 @@ def _memoryview(self: Any) -> memoryview:
     return memoryview(self.laid_out("memoryview").copy(order="K")).toreadonly()
 
 
+def _buffer(self: Any, flags: int) -> memoryview:
+    """The elements as a buffer (Python 3.12 and later). `numpy.asarray` looks here first, and what it makes of it is its caller's: a copy
+    that may be written to."""
+    if self.type.dtype.kind not in "biufc":
+        # records and strings go by `__array_interface__`
+        raise BufferError(f"[buffer] {self.type.dtype} has no buffer of plain elements; use numpy.asarray(x)")
+    return memoryview(self.laid_out("memoryview").copy(order="K"))
+
+
 def _as_in_context(self: Any, context: Context) -> Any:
     """The array on a context: itself where it lives there, else a copy, made when it is needed. A gradient returns to where `self` is.
 
@@ -584,10 +609,26 @@ def _setting(read: Callable[..., Any], write: Callable[..., Any]) -> property:
     return property(read, write, None, read.__doc__)
 
 
+def _named(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
+    """A method under the name that the user calls it by, which its errors begin with."""
+
+    @functools.wraps(method)
+    def named(self: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return method(self, *args, **kwargs)
+        except Exception as error:
+            raise with_op(error, name) from None
+
+    # (of the function too: Python's errors about missing and unknown arguments name it)
+    for function in (named, method):
+        function.__name__ = function.__qualname__ = name
+    return named
+
+
 def _install() -> None:
     for name in _FUNCTIONS:
         setattr(ValueHandle, name, _function(name))
-    ours = {
+    ours: dict[str, Callable[..., Any]] = {
         "clip": _clip, "compress": _compress, "conj": _conjugate, "conjugate": _conjugate, "reshape": _reshape, "transpose": _transpose,
         "flatten": _flatten, "ravel": _ravel, "copy": _copy, "astype": _astype,
         "view": _view, "byteswap": _byteswap, "newbyteorder": _newbyteorder, "getfield": _getfield, "dump": _dump, "dumps": _dumps,
@@ -595,13 +636,13 @@ def _install() -> None:
         "copyto": _copy_to, "to_numpy": ValueHandle.asnumpy,
     }  # fmt: skip
     for name, method in ours.items():
-        setattr(ValueHandle, name, method)
-    inplace = {
+        setattr(ValueHandle, name, _named(name, method))
+    inplace: dict[str, Callable[..., Any]] = {
         "sort": _sort, "fill": _fill, "partition": _partition, "put": _put, "itemset": _itemset, "resize": _resize, "setfield": _setfield,
         "setflags": _setflags,
     }  # fmt: skip
     for name, method in inplace.items():
-        setattr(Array, name, method)
+        setattr(Array, name, _named(name, method))
     kinds: Any = (ValueHandle, Array)
     for cls in kinds:
         cls.T = property(_get_T)
@@ -621,7 +662,7 @@ def _install() -> None:
     handle_class.ctypes = property(lambda self: observe(self, "ctypes").copy().ctypes)
     handle_class.__array_wrap__ = lambda self, array_, context=None: host(np.array(array_), self.type.context)
     # the buffer protocol is open to Python classes from 3.12 on
-    handle_class.__buffer__ = lambda self, flags: _memoryview(self)
+    handle_class.__buffer__ = _buffer
     handle_class.data = property(_memoryview)
     handle_class.__sizeof__ = lambda self: self.type.nbytes + 96
     scalar_class: Any = Scalar

@@ -391,6 +391,8 @@ def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = Fals
         ZeroDivisionError: weights sum to zero (an observer, as in NumPy).
     """
     x = handle(a)
+    if x.type.dtype.kind in HOST_KINDS or (isinstance(weights, Handle) and weights.type.dtype.kind in HOST_KINDS):
+        return fallback.call(np.average, (a, axis, weights, returned), {} if keepdims is _NO else {"keepdims": keepdims}, "average")
     axes = _axes(axis, x)
     keep = keepdims is not _NO and bool(keepdims)
     found, scale = composite.average(x, axes, None if weights is None else handle(weights), keep)

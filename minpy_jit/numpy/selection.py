@@ -270,9 +270,9 @@ def repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
         counts = np.asarray(repeats, None if isinstance(repeats, np.ndarray) else np.intp)
     if counts.size == 1 and counts.dtype.kind in "iub":
         times = int(counts.reshape(()))
-        if times < 0:
+        if times < 0 and shape[axis]:
             raise ValueError("repeats may not contain negative values.")
-        return TABLE["repeat"](x, repeats=times, axis=axis)
+        return TABLE["repeat"](x, repeats=max(times, 0), axis=axis)
     return take(x, np.repeat(np.arange(shape[axis]), counts), axis)
 
 
@@ -297,7 +297,7 @@ def insert(arr: Any, obj: Any, values: Any, axis: Any = None) -> Any:
         x, axis = ravel(x), 0
     new = values if isinstance(values, Handle) else array_of(values, x.type.dtype)
     if x.type.ndim != 1 or new.type.ndim > 1 or new.type.dtype.kind in HOST_KINDS:
-        return fallback.call(np.insert, (arr, obj, values, axis), None, "insert")
+        return fallback.call(np.insert, (x, obj, values, axis), None, "insert")
     where_ = observe(obj, "insert") if isinstance(obj, Handle) else obj
     n = x.type.shape[0]
     new = TABLE["astype"](reshaped(new, (new.type.size,)), dtype=x.type.dtype)
@@ -379,12 +379,13 @@ class _Concatenator:
 
     def __init__(self, theirs: Any, columns: bool) -> None:
         self._theirs, self._columns = theirs, columns
+        self.__name__ = "c_" if columns else "r_"
 
     @follows
     def __getitem__(self, key: Any) -> Any:
         parts = key if isinstance(key, tuple) else (key,)
         if any(isinstance(p, str) for p in parts) or any(isinstance(p, slice) and isinstance(p.step, complex) for p in parts):
-            return fallback.call(self._theirs.__getitem__, (key,), None, "c_" if self._columns else "r_")
+            return fallback.call(self._theirs.__getitem__, (key,), None, self.__name__)
         made = [atleast_1d(arange(p.start or 0, p.stop, p.step or 1) if isinstance(p, slice) else p) for p in parts]
         if any(type(p) in NUMBERS for p in parts):
             # numbers take the dtype of the arrays where that holds their kind
@@ -446,21 +447,27 @@ def putmask(a: Any, mask: Any, values: Any) -> None:
 
 
 def put(a: Any, ind: Any, v: Any, mode: str = "raise") -> None:
-    """Write values at flat positions; they are repeated."""
+    """Write values at flat positions; they are repeated.
+
+    Raises:
+        IndexError: a position is out of bounds. (NumPy 1.26 never returns, or writes beside the array, where it has no elements.)
+    """
+    if isinstance(a, Handle) and not a.type.size and np.size(ind) and np.size(v):
+        raise IndexError(f"[put] an array of shape {a.type.shape} has no elements to write to")
     if not isinstance(a, Handle) or a.type.scalar or a.type.dtype.kind in HOST_KINDS:
         fallback.call(np.put, (a, ind, v, mode), None, "put")
         return
     check_writeable(a, "put: output array is read-only")
     known = observe(ind, "put") if isinstance(ind, Handle) else np.asarray(ind)
-    # NumPy says what is wrong with them, and counts from the end or around
-    places = np.zeros(a.type.size, np.int8)
-    np.put(places, known if isinstance(ind, Handle) else ind, 1, mode)  # type: ignore[arg-type]
-    size = max(a.type.size, 1)
-    known = known.ravel().astype(np.int64)
-    known = known % size if mode != "clip" else np.clip(known, 0, size - 1)
     new = _converted(v, a.type.dtype, "unsafe")
     if not new.type.size or not known.size:
         return
+    # NumPy says what is wrong with them, and counts from the end or around
+    places = np.zeros(a.type.size, np.int8)
+    np.put(places, known if isinstance(ind, Handle) else ind, 1, mode)  # type: ignore[arg-type]
+    size = a.type.size
+    known = known.ravel().astype(np.int64)
+    known = known % size if mode != "clip" else np.clip(known, 0, size - 1)
     if indexing.shares_root(a, new):
         # as np.put does with memory that overlaps: from a copy
         new = duplicate(new)

@@ -398,7 +398,7 @@ def rows(x: Any) -> list[Any]:
 
 
 def _no_sequence() -> Any:
-    raise ValueError("zero-dimensional arrays cannot be concatenated")
+    raise TypeError("iteration over a 0-d array")
 
 
 def _cast(x: Any, dtype: np.dtype, casting: str) -> Any:

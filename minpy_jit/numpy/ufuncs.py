@@ -14,7 +14,7 @@ from ..trace.ops import index_spec
 from . import fallback
 from .array import Array, Scalar
 from .convert import NUMBERS, array_of, as_handle, follows, operand
-from .output import deliver, result_layout
+from .output import deliver, out_array, result_layout
 from .views import assign, cast_for_write, check_writeable
 
 _NO_VALUE: Any = np._NoValue  # type: ignore[attr-defined]
@@ -162,8 +162,23 @@ class Ufunc(metaclass=UfuncType):
             if mask.type.dtype != np.bool_:
                 raise TypeError(f"Cannot cast array data from {mask.type.dtype!r} to dtype('bool') according to the rule 'safe'")
             results = tuple([_masked(mask, r, o, self.__name__) for r, o in zip(results, out, strict=True)])
+        if self.numpy.signature is not None:
+            self._check_core_shape(operands, results[0], out[0], casting)
         final = tuple([deliver(r, o, self.__name__, casting) for r, o in zip(results, out, strict=True)])
         return final if self.numpy.nout > 1 else final[0]
+
+    def _check_core_shape(self, operands: list[Any], result: Any, out: Any, casting: str) -> None:
+        """Refuse an `out` whose core dimensions (of `matmul`: rows and columns) are not the result's; only the others are broadcast."""
+        found = out_array(out)
+        if found is None or not np.can_cast(result.type.dtype, found.dtype, casting):  # type: ignore[arg-type]
+            # (the cast is refused where the result is delivered)
+            return
+        shape = found.shape
+        core = sum(o.type.ndim > 1 for o in operands)
+        if len(shape) < core or shape[len(shape) - core :] != result.type.shape[result.type.ndim - core :]:
+            raise ValueError(
+                f"[{self.__name__}] output operand has shape {shape}; its last {core} dimensions must be those of {result.type.shape}"
+            )
 
     def _in_loop(self, operands: list[Any], dtype: np.dtype, casting: str) -> list[Any] | None:
         """Operands in the dtypes of the loop that `dtype=` asks for; None where the op's own rule would choose another loop."""

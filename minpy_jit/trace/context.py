@@ -50,7 +50,9 @@ class Context:
 
     def __enter__(self) -> Context:
         require(self)
-        _local.stack.append(self)
+        stack = _local.stack
+        # not a call, after which Ctrl-C may come: nobody would call __exit__
+        stack += [self]
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -128,7 +130,8 @@ def require_same(name: str, contexts: Iterable[Context]) -> None:
 def inside(context: Context, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     """`function(*args, **kwargs)` with `context` as the current one (which exists: an array lives there)."""
     stack = _local.stack
-    stack.append(context)
+    # (no call, as in Context.__enter__)
+    stack += [context]
     try:
         return function(*args, **kwargs)
     finally:

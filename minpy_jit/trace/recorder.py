@@ -403,9 +403,16 @@ class Recorder:
         """Switch how operations are executed; pending work is kept."""
         if mode not in ("lazy", "eager", "numpy"):
             raise ValueError(f"[mode] {mode!r} is not a mode; modes: lazy, eager, numpy")
-        self.mode = mode
+        segment = self.segment
+        # no call lies between
         self.immediate = _immediate.get(mode)
-        self.seal()
+        self.mode = mode
+        try:
+            self.seal()
+        finally:
+            if self.segment is segment:
+                # Ctrl-C: what is recorded in one mode must not go on in the other's segment
+                self.fresh()
 
     def reconfigure(self) -> None:
         """Take over changed settings."""

@@ -8,7 +8,7 @@ Turns of a nest's outer loops are numbered through (the last loop by vectors whe
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -214,18 +214,19 @@ class _NestWriter:
             start = stop
         if rest:
             self.variables[variable] = ir.Constant(_I64, start)
-            state = self._turn(phase, sums, state, 0, width, rest)
+            self.mask = _mask(width, rest)
+            state = self._turn(phase, sums, state, 0, width, self.mask)
+            self.mask = None
         self.lane_variable = None
         for loop in reversed(loops):
             state = loop.close(state)
-        self._finish(sums, state, width)
+        for row, parts in _parts(sums, state):
+            self.sums[row[0].item] = row[0].total(parts)
 
-    def _turn(self, phase: Phase, sums: list[list[_Sum]], state: Sequence[Any], k: int, width: int, rest: int | None) -> list[Any]:
-        """One turn of a phase's last loop, on the first `rest` lanes only where that is not None."""
+    def _turn(self, phase: Phase, sums: list[list[_Sum]], state: Sequence[Any], k: int, width: int, mask: Any) -> list[Any]:
+        """One turn of a phase's loops; sum number `k` of each row takes the values, of the lanes in `mask` only where that is not None."""
         state = list(state)
         self.memo.append({})
-        mask = None if rest is None else _mask(width, rest)
-        self.mask = mask
         place = 0
         row = 0
         for item in phase.body:
@@ -239,19 +240,8 @@ class _NestWriter:
                     state[place : place + size] = partial.add(state[place : place + size], value, mask)
                 place += size
             row += 1
-        self.mask = None
         self.memo.pop()
         return state
-
-    def _finish(self, sums: list[list[_Sum]], state: Sequence[Any], width: int) -> None:
-        place = 0
-        for row in sums:
-            parts = []
-            for partial in row:
-                size = len(partial.values)
-                parts.append(state[place : place + size])
-                place += size
-            self.sums[row[0].item] = row[0].total(parts)
 
     def _write_across(self) -> None:
         """Nests whose lanes are turns of the last outer loop."""
@@ -311,7 +301,7 @@ class _NestWriter:
             self._enter(phase)
             items = [i for i in phase.body if isinstance(i, Accumulate)]
             long = math.prod(e for e, _ in inner) > LONG_SUM // (UNROLL * 16)
-            sums = [[_Sum(self, item, width, long, across=True)] for item in items]
+            sums = [[_Sum(self, item, width, long)] for item in items]
             state = [v for row in sums for s in row for v in s.values]
             loops = []
             for extent, inner_variable in inner:
@@ -319,27 +309,11 @@ class _NestWriter:
                 self.variables[inner_variable] = loop.index
                 state = loop.carried
                 loops.append(loop)
-            self.memo.append({})
-            state = list(state)
-            place = 0
-            row = 0
-            for item in phase.body:
-                value = self._value(item.value, width)
-                if isinstance(item, Store):
-                    self._store(item, value, width)
-                    continue
-                size = len(sums[row][0].values)
-                state[place : place + size] = sums[row][0].add(state[place : place + size], value, None)
-                place += size
-                row += 1
-            self.memo.pop()
+            state = self._turn(phase, sums, state, 0, width, None)
             for loop in reversed(loops):
                 state = loop.close(state)
-            place = 0
-            for (partial,) in sums:
-                size = len(partial.values)
-                self.sums[partial.item] = partial.lanes_total(state[place : place + size])
-                place += size
+            for (partial,), (part,) in _parts(sums, state):
+                self.sums[partial.item] = partial.lanes_total(part)
         self.mask = None
         self.lane_variable = None
 
@@ -349,6 +323,7 @@ class _NestWriter:
         first = len(self.nest.outer)
         for variable in [v for v in self.variables if v >= first]:
             del self.variables[variable]
+        width = self.lanes if self.nest.across else 1
         fixed: set[Expr] = set()
         for expr in ordered(item.value for item in phase.body):
             affine = expr.offset if isinstance(expr, Load) else expr.affine if isinstance(expr, Index) else None
@@ -356,12 +331,8 @@ class _NestWriter:
                 continue
             if all(e in fixed for e in operands_of(expr)):
                 fixed.add(expr)
-        lane, self.lane_variable = self.lane_variable, self.lane_variable
-        width = self.lanes if self.nest.across else 1
-        for expr in ordered(item.value for item in phase.body):
-            if expr in fixed and not isinstance(expr, Literal):
-                self._value(expr, width)
-        self.lane_variable = lane
+                if not isinstance(expr, Literal):
+                    self._value(expr, width)
 
     def _known(self, expr: Expr) -> Any:
         for memo in reversed(self.memo):
@@ -498,10 +469,21 @@ def _masked(builder: ir.IRBuilder, kind: str, vector: ir.Type, address: Any, ali
     return builder.call(function, [value, address, number, mask])
 
 
+def _parts(sums: Sequence[list[_Sum]], state: Sequence[Any]) -> Iterator[tuple[list[_Sum], list[Sequence[Any]]]]:
+    """Each row of partial sums with its values, of all values in a row."""
+    place = 0
+    for row in sums:
+        parts = []
+        for partial in row:
+            parts.append(state[place : place + len(partial.values)])
+            place += len(partial.values)
+        yield row, parts
+
+
 class _Sum:
     """Partial results of a reduction, one per lane."""
 
-    def __init__(self, writer: _NestWriter, item: Accumulate, width: int, long: bool, across: bool = False) -> None:
+    def __init__(self, writer: _NestWriter, item: Accumulate, width: int, long: bool) -> None:
         self.writer, self.item, self.width = writer, item, width
         dtype = item.dtype
         # long sums of float32 in float64; of float64 with the rounding errors added up beside

@@ -54,10 +54,6 @@ class Affine:
                 return c
         return 0
 
-    def renamed(self, names: dict[int, int]) -> Affine:
-        """With other variable numbers; those that are not in `names` must not occur with a coefficient."""
-        return Affine(self.const, tuple(sorted((names[v], c) for v, c in self.terms if v in names)), self.dynamic)
-
 
 @dataclass(frozen=True, slots=True)
 class Buffer:

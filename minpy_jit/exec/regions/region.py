@@ -13,10 +13,10 @@ import numpy as np
 from ...config import config
 from ...optimize.partition import Stage
 from ...trace.graph import Graph, Node
-from ...trace.op import Op
 from ...trace.step import CONSTANT, KIND_DTYPES, PROJECT, parse_constant
 from ...trace.types import ArrayType
 from .. import mx
+from ..lower import BYTE, operand_dtypes
 from . import Group, emit, jit, scalars, schedule, vectormath
 from .tensors import Memory, Tensor, Tensors, Unsupported
 
@@ -29,15 +29,10 @@ PRODUCT, PRODUCT_STEP = 2.0, 5e-6
 # nodes of one region: compile time grows faster than its length
 LARGEST = 1000
 
-_MX_DTYPES = {n: k for k, n in enumerate(("float32", "float64", "float16", "uint8", "int32", "int8", "int64"))}
-# in memory a bool is a byte
-_MX_DTYPES["bool"] = _MX_DTYPES["uint8"]
 
-
-def _operand_dtypes(op: Op, types: Sequence[Any], params: Mapping[str, Any]) -> tuple[np.dtype | None, ...]:
-    if op.operand_dtypes is not None:
-        return op.operand_dtypes(tuple(types), dict(params))
-    return tuple([t.dtype for t in types])
+def _flag(dtype: np.dtype) -> int:
+    """MXNet's number of the dtype in which a region's result stands in memory: there a bool is a byte."""
+    return mx.TYPE_FLAGS[BYTE if dtype == np.bool_ else dtype]
 
 
 def _held(type_: ArrayType, dtype: np.dtype | None) -> np.dtype:
@@ -76,17 +71,17 @@ def takes(graph: Graph, node: Node) -> bool:
     key = (op, node.params, node.type, *types)
     found = _taken.get(key)
     if found is None:
-        found = _taken[key] = _takes(node, types)
+        found = _taken[key] = _takes(graph, node, types)
         if len(_taken) > 4096:
             _taken.popitem(last=False)
     return found
 
 
-def _takes(node: Node, types: Sequence[ArrayType]) -> bool:
+def _takes(graph: Graph, node: Node, types: Sequence[ArrayType]) -> bool:
     for t in (*types, node.type):
-        if t.dtype.name not in _MX_DTYPES or t.dtype == np.float16 or t.size == 0 or t.size > 2**31 - 1:
+        if t.dtype not in mx.TYPE_FLAGS or t.dtype == np.float16 or t.size == 0 or t.size > mx.LARGEST:
             return False
-    dtypes = _operand_dtypes(node.op, types, node.op.named(node.params))
+    dtypes = operand_dtypes(graph, node)
     k = Tensors(scalars.knows)
     try:
         operands: list[Tensor] = []
@@ -166,7 +161,7 @@ class Region:
 
     def attributes(self) -> dict[str, Any]:
         """What the operator in MXNet's graph is told."""
-        results = "".join(f"{_MX_DTYPES[d.name]}:{','.join(map(str, s))};" for s, d in self.outputs)
+        results = "".join(f"{_flag(d)}:{','.join(map(str, s))};" for s, d in self.outputs)
         return {"inputs": len(self.operands), "results": results, "kernel": self.code.address, "threads": self.threads}
 
 
@@ -192,7 +187,7 @@ def compile_group(graph: Graph, group: Group, wanted: Sequence[int]) -> Region:
     for p in group.nodes:
         node = graph.nodes[p]
         types = [graph.nodes[i].type for i in node.operands]
-        dtypes = _operand_dtypes(node.op, types, node.op.named(node.params))
+        dtypes = operand_dtypes(graph, node)
         given = [made[i] if i in made else outside(i, d) for i, d in zip(node.operands, dtypes, strict=True)]
         given = [t if d is None else k.cast(t, d) for t, d in zip(given, dtypes, strict=True)]
         made[p] = tensor_of(k, node, given, types)
@@ -200,7 +195,7 @@ def compile_group(graph: Graph, group: Group, wanted: Sequence[int]) -> Region:
     for p in wanted:
         tensor = made[p]
         # a result has memory of its own, and is computed
-        tensors.append(k.copy(tensor) if isinstance(tensor, (Memory,)) or tensor in tensors or not schedule.is_computed(tensor) else tensor)
+        tensors.append(k.copy(tensor) if tensor in tensors or not schedule.is_computed(tensor) else tensor)
     kernel, extra = schedule.build(tensors, [memory[key] for key in operands])
     module, parallel = emit.write(kernel)
     outputs = [(t.shape, t.dtype) for t in tensors]

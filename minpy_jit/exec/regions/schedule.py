@@ -11,6 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ...trace.types import contiguous_strides
 from .loops import Accumulate, Affine, Buffer, Expr, Exprs, Kernel, Load, MatrixProduct, Nest, Phase, Store, ordered
 from .tensors import Axis, Map, Memory, Number, Positions, Product, Reduce, Reshape, Tensor, Update, View
 
@@ -149,19 +150,10 @@ def statements_of(results: Sequence[Tensor]) -> list[Statement]:
 
 
 # -- tensors at an index -------------------------------------------------------------------------------------------------------------------
-def strides_of(shape: Sequence[int]) -> list[int]:
-    """Steps of a dense array in C order, in elements."""
-    strides, step = [0] * len(shape), 1
-    for i in reversed(range(len(shape))):
-        strides[i] = step
-        step *= shape[i]
-    return strides
-
-
 def linear(index: Sequence[Affine], shape: Sequence[int]) -> Affine:
     """The offset of an element of a dense array in C order."""
     offset = Affine()
-    for at, stride, extent in zip(index, strides_of(shape), shape, strict=True):
+    for at, stride, extent in zip(index, contiguous_strides(shape, 1), shape, strict=True):
         if extent != 1:
             offset = offset + at * stride
     return offset
@@ -208,8 +200,6 @@ class _Resolver:
             return [(t, _broadcast(index, tensor.shape, t.shape)) for t in tensor.operands]
         if isinstance(tensor, View):
             return [(tensor.operand, tuple([self._axis(a, index) for a in tensor.axes]))]
-        if isinstance(tensor, Reshape) and isinstance(tensor.operand, Memory):
-            return []
         if isinstance(tensor, Reshape):
             return [(tensor.operand, self._unraveled(linear(index, tensor.shape), tensor.operand.shape))]
         return []

@@ -1,6 +1,7 @@
 """What holds for every test. It is made here, before anything imports NumPy."""
 
 import os
+import signal
 
 # We compare with NumPy under NEP 50 promotion; NumPy 1.26 reads this switch once, when it is imported.
 os.environ["NPY_PROMOTION_STATE"] = "weak"
@@ -21,6 +22,9 @@ assert numpy._get_promotion_state() == "weak", "NumPy was imported before tests/
 # A first example compiles, so that the time of one example says nothing.
 settings.register_profile("minpy_jit", deadline=None)
 settings.load_profile("minpy_jit")
+
+# A job in the background is born deaf to Ctrl-C, which some tests press.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

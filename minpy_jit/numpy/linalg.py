@@ -11,6 +11,7 @@ from numpy.linalg import LinAlgError
 
 from ..trace.op import TABLE
 from ..trace.ops import composite
+from ..trace.recorder import current, value_of
 from .convert import follows
 from .fallback import call, fallback
 from .products import deliver_product, dot
@@ -40,9 +41,20 @@ def _square(a: Any, name: str) -> Any:
     return _inexact(a, name, square=True)
 
 
+def _known(result: Any) -> Any:
+    """`result`, run: what cannot be done is raised here, where a `try` around the call expects it. (A pure region runs as a whole.)"""
+    if current().session is None:
+        value_of(result, "linalg")
+    return result
+
+
 def inv(a: Any) -> Any:
-    """The inverse of a matrix."""
-    return TABLE["inv"](_square(a, "inv"))
+    """The inverse of a matrix.
+
+    Raises:
+        LinAlgError: the matrix is singular. It is run at once, so that the error is raised here; inside `pure=True`, at the end.
+    """
+    return _known(TABLE["inv"](_square(a, "inv")))
 
 
 def det(a: Any) -> Any:
@@ -58,13 +70,21 @@ def slogdet(a: Any) -> Any:
 
 
 def cholesky(a: Any) -> Any:
-    """The Cholesky factor (lower)."""
-    return TABLE["cholesky"](_square(a, "cholesky"))
+    """The Cholesky factor (lower).
+
+    Raises:
+        LinAlgError: the matrix is not positive definite. It is run at once, as `inv` is.
+    """
+    return _known(TABLE["cholesky"](_square(a, "cholesky")))
 
 
 def solve(a: Any, b: Any) -> Any:
-    """The solution of a linear equation."""
-    return TABLE["solve"](_square(a, "solve"), handle(b))
+    """The solution of a linear equation.
+
+    Raises:
+        LinAlgError: the matrix is singular. It is run at once, as `inv` is.
+    """
+    return _known(TABLE["solve"](_square(a, "solve"), handle(b)))
 
 
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:

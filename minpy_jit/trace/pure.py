@@ -142,8 +142,7 @@ class _Recording(Segment):
         key = (id(root), id(data))
         slot = self.input_slots.get(key)  # type: ignore[call-overload]
         if slot is None:
-            slot = self.advance(INPUT, (), (), type_).index
-            self.inputs.append(data)
+            slot = self.advance(INPUT, (), (), type_, noted=self.inputs, value=data).index
             self.input_slots[key] = slot  # type: ignore[index]
             session.sources.append((*session.place(root), chain))
         return slot

@@ -11,7 +11,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterable, Sequence
 from time import perf_counter
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -149,14 +149,7 @@ class Segment:
         """The slot of a materialised value (of the handle `source`)."""
         slot = self.input_slots.get(id(data))
         if slot is None:
-            step = self.advance(INPUT, (), (), type_)
-            try:
-                # no call lies between: a signal handler that records something finds both or neither
-                self.inputs.append(data)
-            except RecursionError:
-                self.cursor = cast(Step, step.parent)
-                raise
-            slot = self.input_slots[id(data)] = step.index
+            slot = self.input_slots[id(data)] = self.advance(INPUT, (), (), type_, noted=self.inputs, value=data).index
             if self.recorder.immediate is not None:
                 self.values[slot] = data
         return slot
@@ -178,12 +171,7 @@ class Segment:
         slot = self.input_slots.get(key)  # type: ignore[call-overload]
         if slot is None:
             twin = pending_twin(handle)
-            step = self.advance(INPUT, (), (), handle.type)
-            try:
-                self.inputs.append(twin)
-            except RecursionError:
-                self.cursor = cast(Step, step.parent)
-                raise
+            step = self.advance(INPUT, (), (), handle.type, noted=self.inputs, value=twin)
             slot = self.input_slots[key] = step.index  # type: ignore[index]
         return slot
 
@@ -220,22 +208,32 @@ class Segment:
         """The slot of a Python number."""
         kind = type(value)
         step = self.cursor.next
-        if step is None or step.op is not SCALAR or step.params[0] is not kind:
-            step = self.advance(SCALAR, (), (kind,), WEAK_TYPES[kind])
-        else:
+        if step is not None and step.op is SCALAR and step.params[0] is kind:
             self.cursor = step
-        try:
-            self.scalars.append(value)
-        except RecursionError:
-            self.cursor = cast(Step, step.parent)
-            raise
+            self.scalars += (value,)
+        else:
+            step = self.advance(SCALAR, (), (kind,), WEAK_TYPES[kind], noted=self.scalars, value=value)
         if self.recorder.immediate is not None:
             self.values[step.index] = value
         return step.index
 
     # -- steps ---------------------------------------------------------------------------------------------------------------------
-    def advance(self, op: Op, operands: tuple[int, ...], params: Params, type_: Any, types: Sequence[ArrayType] = ()) -> Step:
-        """Move the cursor to the step that says this: last time's next, a sibling seen before, or a new one (type-checked here)."""
+    def advance(
+        self,
+        op: Op,
+        operands: tuple[int, ...],
+        params: Params,
+        type_: Any,
+        types: Sequence[ArrayType] = (),
+        noted: list[Any] | None = None,
+        value: Any = None,
+    ) -> Step:
+        """Move the cursor to the step that says this: last time's next, a sibling seen before, or a new one (type-checked here).
+
+        A signal handler, which may record something itself, comes after a call, at the start of a function, at a jump back and (in
+        Python 3.10) at any jump: so between the look at the cursor, its move, and the note of the step's `value` (`+=`, which calls
+        nothing) no such thing may lie.
+        """
         cursor = self.cursor
         step = cursor.next
         if (
@@ -245,8 +243,11 @@ class Segment:
             and step.params == params
             and (type_ is None or step.type is type_)
             and not self.recorder.exact
+            and self.cursor is cursor
         ):
             self.cursor = step
+            if noted is not None:
+                noted += (value,)
             return step
         site = call_site() if self.recorder.exact else None
         key = (op, operands, params, type_, site)
@@ -254,9 +255,11 @@ class Segment:
         if children is not None:
             step = children.get(key)
             if step is not None and self.cursor is cursor:
+                self.cursor = step
+                if noted is not None:
+                    noted += (value,)
                 if step.index < self.limit and not self.recorder.exact and step.nbytes <= config.max_pending_bytes:
                     cursor.next = step
-                self.cursor = step
                 return step
         if type_ is None:
             type_ = infer(op, types, params)
@@ -273,8 +276,9 @@ class Segment:
                 # past a limit no `next`: each op then comes to `record`, which looks for a place to cut
                 cursor.next = step
             if self.cursor is cursor:
-                # nothing lies between, not even an allocation, which may run finalizers
                 self.cursor = step
+                if noted is not None:
+                    noted += (value,)
                 return step
             # a signal handler, a finalizer or a debugger has recorded something meanwhile: this comes behind it
             if children.get(key) is step:
@@ -1007,9 +1011,11 @@ def unary(op: Op) -> Callable[[Any], Any]:
         segment = recorder.segment
         i = a.index if a.segment is segment else segment.use(a)
         step = segment.cursor.next
-        if step is None or step.op is not op or step.a != i:
+        if step is not None and step.op is op and step.a == i:
+            # (a jump between the look at the cursor and its move would let a signal handler in: see `advance`)
+            segment.cursor = step
+        else:
             return recorder.record(op, (a,), ())
-        segment.cursor = step
         handle = _new(scalar if step.scalar else array)
         handle.segment = segment
         handle.index = step.index
@@ -1042,9 +1048,10 @@ def binary(op: Op, other: Callable[[Op, Any, Any], Any], reflected: bool = False
             i = self.index if self.segment is segment else segment.use(self)
             j = value.index if value.segment is segment else segment.use(value)
             step = segment.cursor.next
-            if step is None or step.op is not op or step.a != i or step.b != j:
+            if step is not None and step.op is op and step.a == i and step.b == j:
+                segment.cursor = step
+            else:
                 return recorder.record(op, (self, value), ())
-            segment.cursor = step
         elif kind in number_kinds:
             i = self.index if self.segment is segment else segment.use(self)
             number = segment.cursor.next
@@ -1058,17 +1065,12 @@ def binary(op: Op, other: Callable[[Op, Any, Any], Any], reflected: bool = False
                 return recorder.record(op, (value, self) if reflected else (self, value), ())
             if step.low is not None:
                 check_numbers(step, (value,))
-                if segment.cursor.next is not number:
-                    # a signal handler has recorded something meanwhile
-                    return recorder.record(op, (value, self) if reflected else (self, value), ())
-            # before the number is noted: Ctrl-C comes after a call, never within one
-            segment.cursor = step
-            try:
-                segment.scalars.append(value)
-            except RecursionError:
-                assert number.parent is not None
-                segment.cursor = number.parent
-                raise
+            if segment.cursor.next is number:
+                segment.cursor = step
+                segment.scalars += (value,)
+            else:
+                # a signal handler has recorded something meanwhile
+                return recorder.record(op, (value, self) if reflected else (self, value), ())
         else:
             return other(op, value, self) if reflected else other(op, self, value)
         handle = _new(scalar if step.scalar else array)

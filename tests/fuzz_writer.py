@@ -542,7 +542,8 @@ class Writer:
         """Branches and loops on values."""
         t, x, y = self._name(), self._exact(), self._name()
         if x not in NAMES:
-            x = t = "a"
+            # branches go by bits that are determined
+            return f"a = {x}", ("a",), True
         exact = self._is_exact(t, x, y)
         text = self._choose(
             (

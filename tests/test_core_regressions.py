@@ -419,3 +419,84 @@ def test_pure_follows_context_and_default_dtype() -> None:
         assert zeros().dtype == onp.float32
     finally:
         minpy_jit.set_default_dtype("float64")
+
+
+# -- what random programs found -----------------------------------------------------------------------------------------------------------
+def test_a_pure_call_that_hands_one_array_to_another() -> None:
+    captured = np.array([100.0, 200.0])
+
+    def copy(a: Any, c: Any) -> Any:
+        np.copyto(a, c)
+        return a * 2
+
+    def swap(a: Any, c: Any) -> Any:
+        t = a.copy()
+        a[...] = c
+        c[...] = t
+        return a + 0
+
+    def take_over(a: Any, c: Any) -> Any:
+        a[...] = captured
+        captured[...] = c
+        return a - c
+
+    for function in (copy, swap, take_over):
+        pure = minpy_jit.trace(function, pure=True)
+        for k in range(4):
+            before, values = captured.asnumpy(), (onp.array([1.0, 2.0]) * k, onp.array([5.0, 6.0]) + k)
+            captured[...] = before
+            theirs = [v.copy() for v in values]
+            ours = [np.array(v) for v in values]
+            if function is take_over:
+                expected, theirs[0] = before - theirs[1], before
+                seen = pure(*ours)
+                assert captured.tolist() == theirs[1].tolist()
+            else:
+                expected = theirs[1] * 2 if function is copy else theirs[1] + 0
+                theirs = [theirs[1], theirs[1] if function is copy else theirs[0]]
+                seen = pure(*ours)
+            assert seen.tolist() == expected.tolist()
+            assert [o.tolist() for o in ours] == [t.tolist() for t in theirs]
+
+
+def test_a_mask_that_does_not_fit_where_an_array_is_copied_to_itself() -> None:
+    for module in (onp, np):
+        x = module.array(3)
+        with pytest.raises(ValueError, match=r"could not broadcast where mask from shape \(4,\) into shape \(\)"):
+            module.copyto(x, x, where=module.ones(4, bool))
+
+
+def test_which_of_two_errors_is_found_first() -> None:
+    for module in (onp, np):
+        with pytest.raises(TypeError, match="output must be an array"):
+            module.take(module.zeros(0), [0, 0], axis=0, out=2.0)
+        with pytest.raises(IndexError, match="index 1 is out of bounds for axis 0 with size 1"):
+            module.add.at(module.ones((1, 2, 3)), [0, 1, 0], module.ones(0))
+        with pytest.raises(ValueError):
+            module.add.at(module.ones((2, 2, 3)), [0, 1, 0], module.ones(0))
+
+
+def test_an_operator_on_a_read_only_array_says_so_first() -> None:
+    for module in (onp, np):
+        c = module.broadcast_to(module.ones((2, 3)), (2, 2, 3))
+        for operate in (lambda x, v: x.__iand__(v), lambda x, v: x.__iadd__(v)):
+            with pytest.raises(ValueError, match="output array is read-only"):
+                operate(c, module.float32(1.5))
+            with pytest.raises(ValueError, match="output array is read-only"):
+                operate(c, module.ones(3) * 1j)
+
+
+@pytest.mark.filterwarnings("ignore:Casting complex")
+def test_an_infinite_complex_scalar_is_no_integer() -> None:
+    for module in (onp, np):
+        for value in (module.complex128(complex(onp.inf, 1)), module.array(3 + 0.5j)[()] * module.inf):
+            for index in (..., 0, (0, 0), (slice(None), 0)):
+                with pytest.raises(OverflowError, match="cannot convert float infinity to integer"):
+                    module.zeros((3, 1), "i1")[index] = value
+
+
+def test_a_function_of_numpys_sees_the_layout_that_is_said() -> None:
+    for first in (True, False):
+        a, b = np.ones((3, 3), complex), np.array([1, 5, 7])
+        np.sqrt(b, out=a)
+        assert np.minimum.accumulate(a, axis=-1).strides == (48, 16), first

@@ -25,9 +25,10 @@ from ..trace.op import Op, Params
 from ..trace.stats import stats
 from ..trace.step import CONSTANT, PROJECT, Step, parse_constant
 from ..trace.types import ArrayType
-from . import device, mx, reference, regions, variants
+from . import device, donation, mx, reference, regions, variants
 from .device import STAGE_BYTES, DeviceInstance
-from .lower import Lowered, is_native, lower
+from .lower import CARRIERS, Lowered, is_native, lower
+from .memory import address_of, is_pooled, pool
 from .mx import Executor, MXNetError, NDArray, Symbol, set_threads, threads
 from .reference import Poison, under_way
 
@@ -58,6 +59,11 @@ class Outcome:
 _UNSET = object()
 
 
+def _carried(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """The same memory in a dtype that MXNet has."""
+    return array.view(CARRIERS[dtype] if dtype in CARRIERS and dtype != np.bool_ else dtype)
+
+
 class Instance:
     """One bound executor of a native stage, with the memory behind its variables.
 
@@ -65,14 +71,31 @@ class Instance:
         nbytes: of the argument and result memory that it owns.
     """
 
-    __slots__ = ("bound", "executor", "filled", "lowered", "nbytes", "numbers", "outputs", "results", "staged", "symbol", "vectors")
+    __slots__ = (
+        "bound",
+        "dense",
+        "executor",
+        "filled",
+        "held",
+        "lowered",
+        "nbytes",
+        "numbers",
+        "outputs",
+        "produces",
+        "results",
+        "staged",
+        "symbol",
+        "vectors",
+    )
 
     def __init__(self, lowered: Lowered, symbol: Symbol, stage: Stage, values: dict[int, Any], moving: Collection[int]) -> None:
         self.lowered, self.symbol = lowered, symbol
-        self.results = len(stage.produces)
+        self.results, self.produces = len(stage.produces), stage.produces
         # per variable of kind "value": the host array that the executor reads
         self.staged: dict[int, np.ndarray] = {}
         self.bound: dict[int, np.ndarray] = {}
+        # regions read values in C order
+        self.dense: dict[int, np.ndarray] = {}
         for variable in lowered.variables:
             if variable.kind == "value":
                 value = values[variable.position]
@@ -80,7 +103,7 @@ class Instance:
                 if large and value.flags.c_contiguous and value.dtype != np.bool_:
                     self.bound[variable.position] = value
                 else:
-                    self.staged[variable.position] = np.empty(variable.shape, variable.dtype)
+                    self.staged[variable.position] = np.empty(variable.shape, value.dtype)
         self._bind()
 
     def _bind(self) -> None:
@@ -97,6 +120,8 @@ class Instance:
             if variable.kind == "constant":
                 assert variable.constant is not None
                 array = variable.constant
+            elif variable.kind == "address":
+                array = np.zeros(variable.shape, variable.dtype)
             elif variable.kind == "scalar" and variable.shape:
                 array = np.empty(variable.shape, variable.dtype)
             elif variable.kind == "scalar":
@@ -107,10 +132,10 @@ class Instance:
                 array = self.staged[variable.position]
             else:
                 array = self.bound[variable.position]
-            argument = NDArray(array)
+            argument = NDArray(array if variable.kind == "constant" else _carried(array, variable.dtype))
             if variable.kind == "value" and variable.position in self.staged:
                 # a bool argument lives in MXNet's own memory
-                self.staged[variable.position] = argument.array
+                self.staged[variable.position] = argument.array.view(array.dtype)
             if variable.kind == "scalar" and variable.shape:
                 # an array, its position, and the number that it holds
                 self.filled.append([argument.array, variable.position, _UNSET])
@@ -120,23 +145,32 @@ class Instance:
             arguments.append(argument)
         self.executor = Executor(self.symbol, arguments, training=self.lowered.training)
         self.outputs = self.executor.outputs
-        for k in self.lowered.bools:
-            self.outputs[k] = self.outputs[k].view(np.bool_)
+        for k, dtype in self.lowered.carried:
+            self.outputs[k] = self.outputs[k].view(dtype)
+        direct = {k for k, _ in self.lowered.writes}
+        # results that stand in MXNet's memory
+        self.held = [output for k, output in enumerate(self.outputs) if k not in direct]
         # once: the cache adds them all up for each plan that comes (5 ms where 256 plans were asked anew)
         self.nbytes = sum(a.nbytes for a in self.staged.values()) + sum(a.nbytes for a in self.outputs)
         stats.counts["binds"] += 1
 
     def free(self, dying: Mapping[int, int]) -> bool:
         """Whether nobody holds a result of the last run but the dying inputs of this one (`dying`: references by identity)."""
-        for output in self.outputs:
-            # ours: the list, the loop variable, the argument
-            count = _refcount(output) - 3
+        for output in self.held:
+            # ours: two lists, the loop variable, the argument
+            count = _refcount(output) - 4
             if count > 0 and count > dying.get(id(output), 0):
                 return False
         return True
 
-    def run(self, values: dict[int, Any]) -> list[np.ndarray]:
-        """Fill the variables, run, return the results (memory of this instance: see `free`)."""
+    def run(self, values: dict[int, Any], dying: Mapping[int, int], slots: Mapping[int, int] | None = None) -> list[np.ndarray]:
+        """Fill the variables, run, return the results (memory of this instance: see `free`, or of their own).
+
+        Args:
+            values: by position.
+            dying: see `free`.
+            slots: positions by slot, where results may stand in the memory of dying inputs.
+        """
         moved = [p for p, array in self.bound.items() if values[p] is not array]
         if moved:
             for position in moved:
@@ -153,19 +187,64 @@ class Instance:
                 held[2] = value
         for vector, positions in self.numbers:
             vector[:] = [values[p] for p in positions]
+        results = self.outputs[: self.results]
+        if self.lowered.writes or self.lowered.reads:
+            self._address(values, dying, slots, results)
         under_way.instance, under_way.values = self, values
         self.executor.forward()
         for k, guard in enumerate(self.lowered.guards):
             # 0.2 µs where `.any()` takes 2.3
             if np.count_nonzero(self.outputs[self.results + k]):
-                raise reference.describe(IndexError(guard.message), guard.node)
-        return self.outputs[: self.results]
+                raise reference.describe(guard.error(guard.message), guard.node)
+        return results
+
+    def _address(
+        self, values: dict[int, Any], dying: Mapping[int, int], slots: Mapping[int, int] | None, results: list[np.ndarray]
+    ) -> None:
+        """Tell regions where their operands and results are. Results that stand outside MXNet's memory take their places in `results`."""
+        lowered = self.lowered
+        for direct in lowered.reads:
+            value = values[direct.position]
+            if not (value.flags.c_contiguous and value.flags.aligned):
+                dense = self.dense.get(direct.position)
+                if dense is None:
+                    dense = self.dense[direct.position] = np.empty(direct.type.shape, direct.type.dtype)
+                    self.nbytes += dense.nbytes
+                dense[...] = value
+                value = dense
+            address = address_of(value)
+            for table, k in direct.places:
+                table[k] = address
+        given: list[np.ndarray] = []
+        for number, direct in lowered.writes:
+            type_ = direct.type
+            made: np.ndarray | None = None
+            for position in direct.in_place if slots is not None else ():
+                value = values[position]
+                # ours: the local name, the argument, and the list where it was taken already
+                if _refcount(value) - 2 == dying.get(id(value), 0) and is_pooled(value):
+                    made = np.ndarray(type_.shape, type_.dtype, value.base)
+                    given.append(value)
+                    stats.counts["in_place"] += 1
+                    break
+            if made is None:
+                made = pool.array(type_.shape, type_.dtype, type_.nbytes)
+            results[number] = made
+            address = address_of(made)
+            for table, k in direct.places:
+                table[k] = address
+        donation.settle()
+        lowered.tables[0].value = 0
+        if given:
+            assert slots is not None
+            made_here = dict(zip(self.produces, results, strict=True))
+            donation.note(lowered.tables[0], given, {slot: made_here[p] if p in made_here else values[p] for slot, p in slots.items()})
 
 
 class NativeStage:
     """A stage that MXNet runs: a symbol, and the executors bound to it."""
 
-    __slots__ = ("instances", "internal", "is_large", "lowered", "moving", "private", "stage", "symbol", "types")
+    __slots__ = ("can_donate", "instances", "internal", "is_large", "lowered", "moving", "private", "stage", "symbol", "types")
 
     def __init__(self, graph: Graph, stage: Stage, native: bool) -> None:
         self.stage = stage
@@ -179,11 +258,13 @@ class NativeStage:
         self.is_large = sum(t.nbytes for type_ in nodes for t in (type_ if isinstance(type_, tuple) else (type_,))) > LARGE_STAGE
         # bytes that an executor keeps for what lies between arguments and results
         self.internal = 0
+        # whether results may stand in dying inputs' memory: nothing in it can fail once a region has begun
+        self.can_donate = self.lowered.nodes == len(self.lowered.code) and not self.lowered.guards
         # its results are copied, so that nobody ever holds its memory
         self.private: Instance | DeviceInstance | None = None
 
-    def run(self, values: dict[int, Any], dying: Mapping[int, int]) -> bool:
-        """Run and put the results into `values`; returns whether an executor had to be bound."""
+    def run(self, values: dict[int, Any], dying: Mapping[int, int], slots: Mapping[int, int] | None = None) -> bool:
+        """Run and put the results into `values`; returns whether an executor had to be bound. (For the arguments see `Instance.run`.)"""
         instance = None
         for candidate in self.instances:
             if candidate.free(dying):
@@ -200,7 +281,10 @@ class NativeStage:
             self.instances = [i for i in self.instances if self.moving.isdisjoint(i.bound)]
             bind = Instance if self.stage.context is CPU else DeviceInstance
             instance = bind(self.lowered, self.symbol, self.stage, values, self.moving)
-            for output, type_ in zip(instance.outputs, self.types, strict=False):
+            direct = {k for k, _ in self.lowered.writes}
+            for k, (output, type_) in enumerate(zip(instance.outputs, self.types, strict=False)):
+                if k in direct:
+                    continue
                 if output.shape != type_.shape or output.dtype != type_.dtype:
                     raise MXNetError(f"MXNet typed a result {output.dtype}{output.shape}; the program says {type_}")
             if self.is_large:
@@ -209,10 +293,11 @@ class NativeStage:
                 self.private = instance
             else:
                 self.instances.append(instance)
-        results: Sequence[Any] = instance.run(values)
+        results: Sequence[Any] = instance.run(values, dying, slots if self.can_donate else None)
         if copied:
             # a program that keeps all its results: copying 30 KiB takes 3 µs, binding 100 µs and 10 more a node
-            results = [r.copy() for r in results]
+            own = {k for k, _ in self.lowered.writes}
+            results = [r if k in own else r.copy() for k, r in enumerate(results)]
         stats.counts["executor_runs"] += 1
         stats.counts["mxnet_nodes"] += self.lowered.nodes
         for position, result in zip(self.stage.produces, results, strict=True):
@@ -236,7 +321,7 @@ class HostStage:
     def __init__(self, graph: Graph, stage: Stage) -> None:
         self.graph, self.stage = graph, stage
 
-    def run(self, values: dict[int, Any], dying: Mapping[int, int]) -> bool:
+    def run(self, values: dict[int, Any], dying: Mapping[int, int], slots: Mapping[int, int] | None = None) -> bool:
         nodes = self.graph.nodes
         for position in self.stage.nodes:
             node = nodes[position]
@@ -264,6 +349,7 @@ class Plan:
 
     __slots__ = (
         "__weakref__",
+        "counted",
         "donors",
         "graph",
         "host_steps",
@@ -285,6 +371,8 @@ class Plan:
         self.graph = graph
         self.key: tuple = ()
         self.runs = 0
+        # what the cache has counted it with
+        self.counted = 0
         host_stage = DeviceHostStage if device.is_elsewhere(graph) else HostStage
         self.stages: list[NativeStage | HostStage] = [
             NativeStage(graph, s, native) if s.native else host_stage(graph, s)
@@ -327,8 +415,8 @@ class Plan:
             return "mixed"
         return "mxnet" if self.nodes else "reference"
 
-    def run(self, inputs: Sequence[Any], scalars: Sequence[Any]) -> Outcome:
-        """Values of the plan's slots."""
+    def run(self, inputs: Sequence[Any], scalars: Sequence[Any], donate: bool = False) -> Outcome:
+        """Values of the plan's slots. `donate`: inputs that nobody else holds may be gone afterwards."""
         graph = self.graph
         values: dict[int, Any] = dict(self.leaves)
         values.update(zip(graph.inputs, inputs, strict=True))
@@ -340,8 +428,9 @@ class Plan:
         # an input is held by the list of inputs and by `values`; if by nobody else, its memory may be written again by this very run,
         # which has copied it by then
         dying = dict.fromkeys([id(inputs[k]) for k in self.donors], 2)
+        slots = dict(zip(self.slots, graph.outputs, strict=True)) if donate and dying else None
         for stage in self.stages[-1:]:
-            compiled |= stage.run(values, dying)
+            compiled |= stage.run(values, dying, slots)
         self.runs += 1
         return Outcome(
             {slot: values[p] for slot, p in zip(self.slots, graph.outputs, strict=True)},
@@ -362,9 +451,9 @@ class DevicePlan(Plan):
 
     __slots__ = ()
 
-    def run(self, inputs: Sequence[Any], scalars: Sequence[Any]) -> Outcome:
+    def run(self, inputs: Sequence[Any], scalars: Sequence[Any], donate: bool = False) -> Outcome:
         before = device.transfers()
-        outcome = super().run(inputs, scalars)
+        outcome = super().run(inputs, scalars, donate)
         outcome.transfers = device.transfers(since=before)
         return outcome
 
@@ -407,11 +496,14 @@ class PlanCache:
         # hashing a key of 60 nodes takes 4 µs, so a plan run again and again is not looked up
         self.newest: Plan | None = None
         self.evictions = 0
+        # the bytes that all plans held when they were last counted, and those that have run since: only these can hold more by now
+        self.counted = 0
+        self.uncounted: set[Plan] = set()
 
     def get(self, graph: Graph, slots: tuple[int, ...], native: bool = True) -> Plan:
         """The plan of an optimised graph; compiles it when it is new. `native`: whether regions may run parts of it."""
         native = native and regions.available()
-        key = (*fingerprint(graph), slots, native)
+        key = (*fingerprint(graph), slots, native, config.exact_products)
         plan = self.plans.get(key)
         if plan is None:
             started = perf_counter()
@@ -429,18 +521,26 @@ class PlanCache:
         if self.newest is not plan and plan.key in self.plans:
             self.newest = plan
             self.plans.move_to_end(plan.key)
+            self.uncounted.add(plan)
 
     def shrink(self) -> None:
         """Evict until the limits hold."""
-        while len(self.plans) > config.max_executors or (len(self.plans) > 1 and self.nbytes > config.max_executor_bytes):
-            self.plans.popitem(last=False)
-            self.newest = None
+        ran, self.uncounted = self.uncounted, set()
+        for plan in ran:
+            if self.plans.get(plan.key) is plan:
+                self.counted += plan.nbytes - plan.counted
+                plan.counted = plan.nbytes
+        while len(self.plans) > config.max_executors or (len(self.plans) > 1 and self.counted > config.max_executor_bytes):
+            self.drop(next(iter(self.plans.values())))
             self.evictions += 1
             stats.counts["evictions"] += 1
 
     def drop(self, plan: Plan) -> None:
-        """Forget a plan that must not be run again."""
-        self.plans.pop(plan.key, None)
+        """Forget a plan: the oldest, or one that must not be run again."""
+        dropped = self.plans.pop(plan.key, None)
+        if dropped is not None:
+            self.counted -= dropped.counted
+        self.uncounted.discard(plan)
         self.newest = None
 
     @property
@@ -452,6 +552,9 @@ class PlanCache:
         """Release everything."""
         self.newest = None
         self.plans.clear()
+        self.uncounted.clear()
+        self.counted = 0
+        pool.clear()
         device.clear()
         variants.clear()
 
@@ -501,6 +604,9 @@ _running = False
 def execute(end: Step, slots: tuple[int, ...], inputs: Sequence[Any], scalars: Sequence[Any], once: bool = False) -> Outcome:
     """Compute the values of `slots` on the path that ends at `end`. `once`: it is not worth a compile."""
     global _running
+    salvaged = donation.salvaged(inputs, slots)
+    if salvaged is not None:
+        return Outcome(salvaged, executor="mxnet")
     if _running or once:
         # what comes in the middle of a run (a signal handler's observation) must leave its executors alone
         return _run_reference(eliminate_dead(graph_of(end, slots)), slots, under_way.intact(inputs), scalars)
@@ -564,7 +670,7 @@ def _execute(end: Step, slots: tuple[int, ...], inputs: Sequence[Any], scalars: 
     plan_cache.touch(plan)
     started = perf_counter()
     try:
-        outcome = plan.run(inputs, scalars)
+        outcome = plan.run(inputs, scalars, donate=True)
     except Exception as error:
         _restore()
         under_way.done()

@@ -23,7 +23,7 @@ from ..trace.recorder import current, observe, value_of
 from ..trace.types import copied_strides, is_f_contiguous, type_of
 from . import indexing
 from .convert import NUMBERS, beside, host, operand
-from .views import assign, cast_for_write
+from .views import assign, cast_for_write, check_writeable
 
 
 class ValueHandle(Handle):
@@ -144,7 +144,10 @@ class ValueHandle(Handle):
     def laid_out(self, cause: str) -> np.ndarray:
         """The value in memory laid out as NumPy would have it."""
         data = observe(self, cause)
-        if self.type.strides is None or data.strides == self.type.strides:
+        if self.type.strides is None:
+            # (a broadcast value, say, is not)
+            return data if data.flags.c_contiguous else np.ascontiguousarray(data)
+        if data.strides == self.type.strides:
             return data
         if is_f_contiguous(self.type):
             return np.asfortranarray(data)
@@ -512,7 +515,12 @@ def _inplace(op_name: str, method: str) -> Any:
     forward = getattr(ValueHandle, f"__{method}__")
 
     def inplace(self: Array, other: Any) -> Any:
-        result = forward(self, other)
+        try:
+            result = forward(self, other)
+        except TypeError:
+            # that nothing may be written here is the first that NumPy finds
+            check_writeable(self, "output array is read-only")
+            raise
         if result is NotImplemented:
             return NotImplemented
         if result.type is self.type and self.alias is None and result.alias is None and result.memory is None:
@@ -526,7 +534,8 @@ def _inplace(op_name: str, method: str) -> Any:
                     segment.arrays[-1] = self
                 self.segment, self.index, self.memory = segment, result.index, None
                 return self
-        assign(self, cast_for_write(result, self, op_name), "output array is read-only")
+        check_writeable(self, "output array is read-only")
+        assign(self, cast_for_write(result, self, op_name))
         return self
 
     inplace.__name__ = f"__i{method}__"

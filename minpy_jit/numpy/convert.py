@@ -95,7 +95,7 @@ def check_fits(value: Any, dtype: np.dtype) -> None:
     kind = dtype.kind
     if isinstance(value, Handle):
         # arrays are cast whatever they hold, scalars one by one; what is pending decides at this line
-        if kind not in "iu" or not value.type.scalar or value.type.dtype.kind != "f" or current().session is not None:
+        if kind not in "iu" or not value.type.scalar or value.type.dtype.kind not in "fc" or current().session is not None:
             return
         value = observe(value, "setitem")[()]
     elif not ((kind in "iu" and type(value) is not bool) or (kind == "f" and type(value) is complex)):

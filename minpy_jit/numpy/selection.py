@@ -111,6 +111,8 @@ def extract(condition: Any, arr: Any) -> Any:
 
 def take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "raise") -> Any:
     """Elements at indices along an axis."""
+    if out is not None and not isinstance(out, (Handle, np.ndarray)):
+        raise TypeError("[take] output must be an array")
     x, at = handle(a), _integers(indices)
     if x.type.dtype.kind in HOST_KINDS or mode not in ("raise", "wrap", "clip"):
         return fallback.call(np.take, (a, indices, axis, out, mode), None, "take")

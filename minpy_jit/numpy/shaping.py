@@ -585,7 +585,7 @@ def copyto(dst: Any, src: Any, casting: str = "same_kind", where: Any = True) ->
         return
     from .views import assign, cast_for_write, check_writeable, shows_same
 
-    if isinstance(src, Handle) and shows_same(dst, src):
+    if isinstance(src, Handle) and src.type.ndim > 0 and shows_same(dst, src):
         # nothing is written, so NumPy does not ask whether it may
         return
     check_writeable(dst)

@@ -280,7 +280,13 @@ class Ufunc(metaclass=UfuncType):
             parts = indices if isinstance(indices, tuple) else (indices,)
             structure, found = index_spec.classify_advanced(parts, a.type.ndim)
             arrays = [i if isinstance(i, Handle) else array_of(np.asarray(i)) for i in found]
-            assign(a, TABLE["add_at"](a, value, *arrays, structure=structure))
+            try:
+                summed = TABLE["add_at"](a, value, *arrays, structure=structure)
+            except ValueError:
+                # an index out of range is the first that NumPy finds
+                _recorder.observe(TABLE["getitem_arrays"](a, *arrays, structure=structure), "ufunc.at")
+                raise
+            assign(a, summed)
             return
         operands = () if b is None else (b,)
         fallback.call(self.numpy.at, (a, indices, *operands), None, "ufunc.at")

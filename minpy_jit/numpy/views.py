@@ -14,9 +14,9 @@ from ..errors import TraceError
 from ..trace.context import require_same
 from ..trace.handle import Alias, Handle, clone, constructors, is_view, is_writeable, materialised, root_of
 from ..trace.op import NO_GRADIENT, TABLE, Op, Params
-from ..trace.ops.strided import overlaps, spacing
+from ..trace.ops.strided import spacing
 from ..trace.recorder import WEAK_TYPES, Segment, current, infer, look, value_of
-from ..trace.types import ArrayType, contiguous_strides
+from ..trace.types import ArrayType, contiguous_strides, overlaps
 
 # (op, numbers, params)
 Link = tuple[Op, tuple[int, ...], Params]
@@ -256,6 +256,10 @@ def _rebind(target: Handle, value: Handle) -> None:
     session = current().session
     if session is not None:
         session.mutated(target)
+        if data is not None:
+            # an input of the call: from where is known by `value`, not by `target`
+            segment, data, pending = current().segment, None, True
+            slot = segment.use(value)
     already = target.segment is segment and target.memory is None and segment is not None
     if pending:
         assert segment is not None

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from .numpy.array import Array
+from .numpy.array import Array, Scalar, ValueHandle
 from .numpy.convert import as_handle
 from .trace.handle import Handle
 
-__all__ = ["Array", "wrap"]
+__all__ = ["Array", "Number", "Value", "wrap"]
+
+# MinPy's names: what a reduction gives, and what arrays and these have in common
+Number = Scalar
+Value = ValueHandle
 
 
 def wrap(value: Any) -> Any:

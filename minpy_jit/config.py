@@ -59,6 +59,7 @@ SETTINGS: dict[str, Setting] = {
     "max_cache_bytes": _integer(1 << 28, 0, "bytes that compiled code may occupy in that folder"),
     "first_run": _choice("reference", ("reference", "mxnet"), "who runs a segment that is met for the first time"),
     "verify": _boolean(False, "re-type every pass's result and check every step's result against its type"),
+    "exact_products": _boolean(False, "never scale and add a matrix product while it is summed up, which rounds otherwise"),
     "deterministic": _boolean(False, "same kernels from the first encounter on: bit-for-bit reproducible floats"),
     "provenance": _choice("first", ("first", "exact"), "'exact' makes the call site part of a step's identity"),
     "repr_mode": _choice("value", ("value", "lazy"), "'lazy': repr of a pending array shows what is pending and runs nothing"),

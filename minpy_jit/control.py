@@ -123,22 +123,34 @@ def flush_log() -> list[FlushRecord]:
 
 
 def clear_caches() -> None:
-    """Drop recorded steps and bound executors. Pending work is kept."""
+    """Drop recorded steps, bound executors and the machine code in memory. Pending work is kept.
+
+    Compiled code on disk (`config.cache_dir`) stays: it is keyed by content, so it is never wrong. To compile anew, remove the folder or
+    set `config.cache_dir = "off"`.
+    """
+    from .exec import regions
     from .exec.run import plan_cache
 
     current().clear()
     with run_lock:
         plan_cache.clear()
+        regions.clear()
 
 
 def info() -> dict[str, Any]:
-    """Versions, engine, threads, devices, settings and cache sizes."""
+    """Versions, engine, threads, devices, settings and cache sizes.
+
+    Of the caches: `trie_steps` recorded by this thread, `plans` and the `executor_bytes` that they hold, `unused_bytes` (of memory that is
+    kept for the next large results), `kernels` (functions of machine code in memory) and `kernel_bytes`.
+    """
     import networkx
     import numpy
 
     from .exec import mx, regions
+    from .exec.memory import pool
     from .exec.run import plan_cache
 
+    kernels, kernel_bytes = regions.held()
     return {
         "minpy_jit": _version.__version__,
         "python": sys.version.split()[0],
@@ -155,6 +167,9 @@ def info() -> dict[str, Any]:
         "trie_steps": current().trie_steps,
         "plans": len(plan_cache.plans),
         "executor_bytes": plan_cache.nbytes,
+        "unused_bytes": pool.nbytes,
+        "kernels": kernels,
+        "kernel_bytes": kernel_bytes,
         "config": {name: getattr(config, name) for name in SETTINGS},
     }
 
@@ -173,8 +188,9 @@ def _observed_log() -> Iterator[list[FlushRecord]]:
 
 def explain(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> str:
     """Run `fn(*args)` three times (first encounter, compile, steady) and report what the steady run did: segments, why each was
-    flushed, who ran it, its MXNet nodes and host steps, and fallbacks, with the user's lines.
+    flushed, who ran it, its MXNet nodes and host steps, and fallbacks, with the user's lines; of the last program its steps and regions.
     """
+    from .exec.describe import parts
     from .exec.run import plan_cache
 
     lines = [f"explain {getattr(fn, '__name__', fn)!s}"]
@@ -208,6 +224,7 @@ def explain(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> str:
             lines.append("  program of the last plan run:")
             for i, node in enumerate(plan.graph.nodes):
                 lines.append(f"    %{i} = {node!r}" + (f"   # {locate(node.site)}" if node.site else ""))
+            lines += [f"  region of {len(p.nodes)} steps: {', '.join(f'%{i}' for i in p.nodes)}" for p in parts(plan) if p.kind == "region"]
             for position in plan.host_positions:
                 host_op = plan.graph.nodes[position].op
                 lines.append(f"  host step %{position} {host_op.name}: {host_op.doc}")

@@ -75,23 +75,40 @@ def call_site() -> tuple[CodeType, int] | None:
     return None if frame is None else (frame.f_code, frame.f_lasti)
 
 
-def locate(site: tuple[CodeType, int] | None) -> str:
-    """`file:line` of a call site."""
+def _place(site: tuple[CodeType, int] | None) -> tuple[str, int]:
+    """File and line of a call site."""
     if site is None:
-        return "<unknown>"
+        return "<unknown>", 0
     code, instruction = site
     line = code.co_firstlineno
     for start, end, number in code.co_lines():
         if start <= instruction < end:
             line = line if number is None else number
             break
-    return f"{code.co_filename}:{line}"
+    return code.co_filename, line
+
+
+def _shown(file: str) -> str:
+    """A notebook's cell by its number, as IPython's own tracebacks show it, not as the temporary file that it is compiled as."""
+    try:
+        named = sys.modules["IPython"].get_ipython().compile.format_code_name(file)
+    except (KeyError, AttributeError):  # there is no IPython, no shell of it runs, or it is older than 8
+        named = None
+    return file if named is None else " ".join(named)
+
+
+def locate(site: tuple[CodeType, int] | None) -> str:
+    """`file:line` of a call site, or `Cell In[number]:line`."""
+    if site is None:
+        return "<unknown>"
+    file, line = _place(site)
+    return f"{_shown(file)}:{line}"
 
 
 def warn_at(site: tuple[CodeType, int] | None, text: str, category: type[Warning]) -> None:
     """A warning that stands at a call site, whoever is calling just now."""
-    file, _, line = locate(site).rpartition(":")
-    warnings.warn_explicit(text, category, file or "<unknown>", int(line) if line.isdigit() else 0)
+    # the file's own name: the warning shows the line's text, and filters go by it
+    warnings.warn_explicit(text, category, *_place(site))
 
 
 def user_line() -> str:

@@ -80,6 +80,10 @@ class Policy:
     def host_call(self, name: str) -> None:
         """Told that a function without an op of its own is about to run in NumPy."""
 
+    def show_op_stat(self) -> None:
+        """MinPy's `np.policy.show_op_stat()`: the same as `np.show_op_stat()`."""
+        show_op_stat()
+
     def __enter__(self) -> Policy:
         _install()
         recorder = current()
@@ -520,5 +524,15 @@ def show_op_stat() -> None:
         print(f"  {name:{width}}  MXNet {by_mxnet}  NumPy {by_numpy}")
 
 
+class _PolicyInForce:
+    """`np.policy`: this thread's policy, whichever it is at the moment."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(get_global_policy(), name)
+
+    def __repr__(self) -> str:
+        return repr(get_global_policy())
+
+
 # MinPy has them in its namespaces
-vars(_namespace).update({f.__name__: f for f in (set_policy, record_op_stat, show_op_stat)})
+vars(_namespace).update({f.__name__: f for f in (set_policy, record_op_stat, show_op_stat)}, policy=_PolicyInForce())

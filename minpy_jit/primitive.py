@@ -12,9 +12,9 @@ from .autograd.primitive import primitive as _primitive
 from .errors import NoGradientError
 
 # MinPy's name
-NoGradFuncError = NoGradientError
+NoGradientFuncError = NoGradientError
 
-__all__ = ["NoGradFuncError", "Primitive", "customop", "defvjp"]
+__all__ = ["NoGradientFuncError", "Primitive", "customop", "defvjp"]
 
 
 class _CallableModule(ModuleType):

@@ -345,6 +345,11 @@ def tolerated(program: Program, ours: Result, theirs: Result) -> Tolerated | Non
     return next((t for t in TOLERATED if re.search(t.error, text) and re.search(t.statement, source)), None)
 
 
+# `gradient` compares with a rule written by hand, whose result may lie in memory as it likes; and einsum, which in NumPy follows the
+# operands' layout as far as its loops do, gives C order in ours, and the layout of a mask has a say in NumPy's sums with one
+UNLIKE_LAYOUTS = re.compile(r"gradient\(|einsum\(|, where=.*> 0\)")
+
+
 def difference(program: Program, ours: Result, theirs: Result) -> str | None:
     """What the two runs disagree on, or None."""
     if ours.error is not None and "(recorded at" in str(ours.error):
@@ -364,6 +369,8 @@ def difference(program: Program, ours: Result, theirs: Result) -> str | None:
     for name, left, right in zip(NAMES, ours.variables, theirs.variables, strict=True):
         if not same(left, right, loose if name in program.inexact else 0, 2e-2 if program.half else 1e-4):
             return f"{name} = {left!r} ({left.dtype}); NumPy: {right!r} ({right.dtype})"
+    if UNLIKE_LAYOUTS.search(program.source()):
+        return None
     for name, left, right, value in zip(NAMES, ours.strides, theirs.strides, theirs.variables, strict=True):
         if value.size > 1 and [p for p, n in zip(left, value.shape, strict=True) if n > 1] != [
             p for p, n in zip(right, value.shape, strict=True) if n > 1

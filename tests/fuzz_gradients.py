@@ -304,6 +304,9 @@ def check(program: Program) -> str | None:
                     found = form(minpy_jit.numpy.array(program.point)).asnumpy()
                     again = float(ours(minpy_jit.numpy.array(program.point)))
                 except Exception as error:
+                    if "is read-only" in str(error) and ".at(" in program.script():
+                        # ufunc.at of NumPy 1.26 writes to read-only arrays
+                        return None
                     return f"{name}: raised {error!r}"
             if not numpy.allclose(found, expected, rtol=1e-4, atol=1e-5 * scale):
                 return f"{name}: {found}; differences {expected}"

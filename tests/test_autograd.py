@@ -329,3 +329,14 @@ def test_a_pullback_may_be_cut_while_it_adds(max_steps: int, turns: int) -> None
             found = grad(f)(values)
             for name, g in expected.items():
                 numpy.testing.assert_allclose(found[name].asnumpy(), g.asnumpy(), rtol=1e-9)
+
+
+def test_a_value_kept_from_gradients_is_told_from_the_value_itself_across_a_flush():
+    def f(x):
+        y = x + 1.0
+        # NumPy runs it: all is computed here, and both names have the same memory
+        return np.sum(np.unwrap(stop_gradient(y)) * y)
+
+    x = numpy.array([0.5, 0.2, 3.0])
+    for _ in range(2):
+        numpy.testing.assert_allclose(grad(f)(np.array(x)).asnumpy(), x + 1.0)

@@ -411,14 +411,6 @@ def test_info(capsys: pytest.CaptureFixture[str]) -> None:
     assert f"max_steps           {config.max_steps}" in printed
 
 
-def test_bench_lists_and_refuses(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["bench", "--list"]) == 0
-    listed = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
-    assert listed == sorted(p.stem for p in (ROOT / "benchmarks").glob("*.py") if p.stem not in ("__init__", "timing", "bare_mxnet"))
-    assert main(["bench", "no_such"]) == 2
-    assert "no benchmark no_such; there are: chain" in capsys.readouterr().err
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["chain", "memory", "training_step"])
 def test_benchmarks_meet_their_bounds(name: str) -> None:

@@ -459,6 +459,38 @@ def test_a_pure_call_that_hands_one_array_to_another() -> None:
             assert [o.tolist() for o in ours] == [t.tolist() for t in theirs]
 
 
+def test_a_pure_call_that_changes_what_it_copied_is_refused() -> None:
+    def changes_its_own(x: Any) -> Any:
+        mine = onp.array([5.0, 6.0])
+        copy = np.array([mine, mine])
+        mine *= 2
+        return x + copy
+
+    def changes_a_list(x: Any) -> Any:
+        copy = np.array(shared)
+        shared[0] += 1
+        return x + copy
+
+    shared = [1.0, 2.0]
+    for function in (changes_its_own, changes_a_list):
+        with pytest.raises(TraceError, match="after it was copied"):
+            minpy_jit.trace(function, pure=True)(np.ones(2))
+        assert current().session is None and current().region is None
+    assert minpy_jit.trace(lambda x: x + np.array(shared), pure=True)(np.ones(2)).tolist() == [3.0, 3.0]
+
+
+def test_nothing_is_drawn_to_shuffle_nothing() -> None:
+    for shape in ((0,), (2, 0), (0, 3)):
+        drawn = []
+        for module in (onp, np):
+            module.random.seed(3)
+            module.random.shuffle(module.zeros(shape))
+            generator = module.random.default_rng(3)
+            generator.shuffle(module.zeros(shape))
+            drawn.append((int(module.random.randint(0, 1000)), int(generator.integers(1000))))
+        assert drawn[0] == drawn[1]
+
+
 def test_a_mask_that_does_not_fit_where_an_array_is_copied_to_itself() -> None:
     for module in (onp, np):
         x = module.array(3)
@@ -470,6 +502,12 @@ def test_which_of_two_errors_is_found_first() -> None:
     for module in (onp, np):
         with pytest.raises(TypeError, match="output must be an array"):
             module.take(module.zeros(0), [0, 0], axis=0, out=2.0)
+        with pytest.raises(TypeError, match="output must be an array"):
+            module.take(module.zeros(0), [0, 0], axis=0, out=module.float64(2))
+        with pytest.raises(TypeError, match="return arrays must be of ArrayType"):
+            module.add(module.uint8(3), -1, out=module.uint8(3), where=module.array(True))
+        with pytest.raises(IndexError, match="index 1 is out of bounds for axis 0 with size 1"):
+            module.add.at(module.diagonal(module.ones((1, 2))), [0, 1, 0], 1)
         with pytest.raises(IndexError, match="index 1 is out of bounds for axis 0 with size 1"):
             module.add.at(module.ones((1, 2, 3)), [0, 1, 0], module.ones(0))
         with pytest.raises(ValueError):
@@ -500,3 +538,9 @@ def test_a_function_of_numpys_sees_the_layout_that_is_said() -> None:
         a, b = np.ones((3, 3), complex), np.array([1, 5, 7])
         np.sqrt(b, out=a)
         assert np.minimum.accumulate(a, axis=-1).strides == (48, 16), first
+
+
+def test_a_mean_of_chosen_elements_lies_where_their_sum_did() -> None:
+    for module in (onp, np):
+        x = module.arange(12.0).reshape(2, 3, 2).transpose(0, 2, 1)
+        assert module.mean(x, axis=0, where=x > 0).strides == (8, 16)

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import doctest
 import importlib
+import io
+import logging
+import pickle
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +28,66 @@ ROWS = [
     for line in PAGE.splitlines()
     if line.startswith("| `") and line.count(" | ") == 3
 ]
+
+
+# every name that MinPy 0.3.4 documented, or promised, by its module or class
+DOCUMENTED = """\
+minpy: set_global_policy get_global_policy wrap_policy Config PreferMXNetPolicy AutoBlacklistPolicy OnlyNumPyPolicy
+minpy.core: grad grad_and_loss Function MXNetSymbolError convert_args return_numpy numpy_to_minpy minpy_to_numpy
+minpy.core.Function: is_train get_params get_output_shapes get_one_output_shape
+minpy.tape: Tape tape global_tape
+minpy.tape.Tape: start_recording stop_recording add_partial_derivative get_gradient
+minpy.primitive: customop Primitive NoGradientFuncError
+minpy.primitive.Primitive: def_grad def_grad_kw def_grad_zero def_multiple_grad gradable typestr
+minpy.context: Context cpu gpu set_context current_context
+minpy.context.Context: as_mxnet_context device_type
+minpy.numpy: random ndarray sigmoid softmax_output onehot_encode record_op_stat show_op_stat set_policy policy
+minpy.array: Array Number Value wrap
+minpy.array.Array: shape ndim size dtype T context id asnumpy reshape dot argmax wait_to_read has_type get_data get_data_mutable
+  mark_for_bp is_marked_for_bp
+minpy.dispatch.policy: Policy PreferMXNetPolicy OnlyNumPyPolicy OnlyMXNetPolicy AutoBlacklistPolicy create wrap_policy
+  PrimitivePolicyError
+minpy.dispatch.policy.Policy: decide resolve_call show_op_stat name
+minpy.dispatch.policy.AutoBlacklistPolicy: save_rules query reset_rules
+minpy.dispatch.rule: Rules Blacklist
+minpy.dispatch.registry: Registry PrimitiveRegistryError
+minpy.nn.layers: affine relu batchnorm dropout svm_loss softmax_cross_entropy softmax_loss l2_loss sigmoid rnn_step rnn_temporal
+  gru_step lstm_step lstm_temporal temporal_affine temporal_softmax_loss
+minpy.nn.init: xavier constant gaussian custom
+minpy.nn.optim: sgd sgd_momentum rmsprop adam
+minpy.nn.model: ModelBase
+minpy.nn.model.ModelBase: params param_configs aux_params add_param add_params add_aux_param forward loss forward_batch loss_batch
+  save load
+minpy.nn.solver: Solver
+minpy.nn.solver.Solver: init train check_accuracy loss_history train_acc_history val_acc_history best_params visualize
+minpy.nn.io: DataBatch DataIter NDArrayIter save_data_labels load_data_labels CSVIter ImageRecordIter ImageRecordUInt8Iter
+  ImageDetRecordIter MNISTIter MXDataIter PrefetchingIter ResizeIter
+minpy.nn.io.NDArrayIter: reset hard_reset getsubiter getnumiterations provide_data provide_label
+minpy.nn.model_builder: Module Container Sequential Parallel Binary Add Sub Mul Layer Model Updater
+minpy.nn.model_builder.Sequential: append insert pop reverse
+minpy.nn.model_builder.Layer: forward param_shapes aux_param_shapes training inference param_dict aux_param_dict
+minpy.nn.model_builder.Model: backward attach detach training inference grad grad_and_loss detach_graph
+minpy.nn.modules: Variable Identity ReLU Dropout Logistic Tanh Reshape BatchReshape Flatten BatchFlatten Symbolic FullyConnected
+  Embedding Convolution Pooling BatchNorm RNN LSTM
+minpy.visualization.writer: LegacySummaryWriter
+minpy.visualization.writer.LegacySummaryWriter: add_summary close
+minpy.visualization.summaryOps: scalarSummary
+minpy.utils.gradient_checker: quick_grad_check
+minpy.utils.minprof: minprof
+minpy.utils.minprof.minprof: print_stats dump_stats get_stats
+minpy.utils.log: get_logger
+minpy.utils.common: enforce_type
+minpy.utils.blacklist_generator: generate_default_blacklist
+"""
+
+
+def documented() -> set[str]:
+    found, module = set(), ""
+    for line in DOCUMENTED.splitlines():
+        if ":" in line:
+            module, _, line = line.partition(":")
+        found |= {f"{module}.{name}" for name in line.split()}
+    return found
 
 
 def resolve(path: str) -> Any:
@@ -46,31 +111,36 @@ def test_each_name_of_the_page_is_there_and_tested(row: tuple[str, str, str, str
         assert resolve(path) is not None
     if ours != "none":
         file, test = re.fullmatch(r"`(\w+\.py)::(\w+)`", where).groups()  # type: ignore[union-attr]
-        assert re.search(rf"^def {test}\(", (TESTS / file).read_text(), re.M), f"{file} has no {test}"
+        text = (TESTS / file).read_text()
+        assert re.search(rf"^def {test}\(", text, re.M), f"{file} has no {test}"
+        # ... and is about it
+        name = row[0].strip("`").rpartition(".")[2]
+        used = re.findall(r"`minpy_jit[\w.]*?(\w+)`", ours)
+        assert re.search(rf"\b({'|'.join([name, *used])})\b", text), f"{file} knows no {name}"
 
 
 def test_the_page_is_whole() -> None:
-    assert len(ROWS) > 120
-    modules = ("minpy.core", "minpy.context", "minpy.numpy", "minpy.dispatch", "minpy.nn.layers", "minpy.nn.solver", "minpy.primitive")
-    for module in modules:
-        assert any(r[0].startswith(f"`{module}") for r in ROWS), module
+    rows = [r[0].strip("`") for r in ROWS]
+    assert len(documented()) > 190 and len(rows) == len(set(rows))
+    assert documented() - set(rows) == set()
     listed = set(re.findall(r"`(\w+)`", PAGE.partition("## MXNet's names in `np`")[2]))
     assert listed >= names.MAPPED | set(names.REFUSED)
 
 
 def test_imports_of_minpys_programs() -> None:
     from minpy_jit import nn, wrap_policy
-    from minpy_jit.array import Array, wrap
+    from minpy_jit.array import Array, Number, Value, wrap
     from minpy_jit.context import cpu, set_context
     from minpy_jit.core import Function, convert_args, grad, grad_and_loss, minpy_to_numpy, numpy_to_minpy, return_numpy
     from minpy_jit.dispatch.policy import OnlyNumPyPolicy, PreferMXNetPolicy
-    from minpy_jit.primitive import NoGradFuncError, Primitive, customop
+    from minpy_jit.primitive import NoGradientFuncError, Primitive, customop
     from minpy_jit.utils.gradient_checker import quick_grad_check
 
     assert Function is minpy_jit.Function and grad is minpy_jit.grad and Array is np.ndarray and Primitive is minpy_jit.Primitive
     assert wrap_policy(PreferMXNetPolicy())(lambda: 3)() == 3 and OnlyNumPyPolicy.name == "only_numpy"
-    assert nn is minpy_jit.nn and cpu() == cpu(0) and callable(set_context) and issubclass(NoGradFuncError, TypeError)
+    assert nn is minpy_jit.nn and cpu() == cpu(0) and callable(set_context) and issubclass(NoGradientFuncError, TypeError)
     assert float(minpy_jit.primitive(lambda x: x + 1)(1.0)) == 2.0 and callable(customop)
+    assert isinstance(np.ones(2).sum(), Number) and not isinstance(np.ones(2), Number) and isinstance(np.ones(2), Value)
     assert wrap(mxnet().nd.ones((2,))).asnumpy().tolist() == [1.0, 1.0]
     assert quick_grad_check(lambda x: np.sum(np.sin(x)), numpy.ones(3), verbose=False)
 
@@ -97,6 +167,115 @@ def test_quick_grad_check_raises_where_it_does_not_fit(capsys: pytest.CaptureFix
         quick_grad_check(lambda x: np.sum(wrong(x)), numpy.ones(3))
     quick_grad_check(np.sin, numpy.ones(3))
     assert "fits" in capsys.readouterr().out
+
+
+def test_policies_under_their_names() -> None:
+    from minpy_jit.dispatch.policy import OnlyMXNetPolicy, PreferMXNetPolicy, PrimitivePolicyError, create
+
+    assert isinstance(create("prefer_mxnet"), PreferMXNetPolicy) and PreferMXNetPolicy is minpy_jit.PreferMXNetPolicy
+    assert isinstance(minpy_jit.get_global_policy(), PreferMXNetPolicy)
+    with pytest.raises(PrimitivePolicyError, match=r"\[histogram\] runs in NumPy"), create("only_mxnet") as policy:
+        assert isinstance(policy, OnlyMXNetPolicy)
+        np.histogram(np.ones(2))
+    with minpy_jit.config.override(deterministic=True):
+        assert minpy_jit.config.deterministic
+    assert not minpy_jit.config.deterministic
+
+
+def test_errors_under_their_names() -> None:
+    from minpy_jit.core import Function, MXNetSymbolError, grad
+    from minpy_jit.primitive import NoGradientFuncError, customop
+
+    x = mxnet().sym.Variable("x")
+    with pytest.raises(MXNetSymbolError, match="Correlation"):
+        Function(mxnet().sym.Correlation(x, x, kernel_size=2))(x=np.ones((2, 2)))
+    without = customop("numpy")(lambda x: x * 2)
+    with pytest.raises(NoGradientFuncError, match=r"has no gradient .*test_minpy_names"):
+        grad(lambda x: np.sum(without(x)))(np.ones(2))
+
+
+def test_arrays_have_minpys_attributes() -> None:
+    x = np.array([[1.0, 5.0, 2.0], [4.0, 3.0, 0.0]])
+    assert (x.shape, x.ndim, x.size, x.dtype) == ((2, 3), 2, 6, numpy.float64)
+    numpy.testing.assert_array_equal(x.T.asnumpy(), x.asnumpy().T)
+    assert x.reshape(3, 2).shape == x.reshape((3, 2)).shape == (3, 2) and x.argmax(axis=1).tolist() == [1, 0]
+    assert x.reshape((3, 2), order="F").tolist() == [[1.0, 3.0], [4.0, 2.0], [5.0, 0.0]]
+    numpy.testing.assert_array_equal(x.dot(x.T).asnumpy(), x.asnumpy() @ x.asnumpy().T)
+
+
+@pytest.mark.parametrize("name", ["array", "core", "interop", "utils.common", "utils.minprof"])
+def test_examples_of_docstrings(name: str) -> None:
+    found = doctest.testmod(importlib.import_module(f"minpy_jit.{name}"))
+    assert found.attempted > 0 and found.failed == 0
+
+
+def test_contexts_of_mxnet() -> None:
+    assert minpy_jit.cpu(1).as_mxnet_context() == mxnet().cpu(1)
+    assert minpy_jit.gpu(2).as_mxnet_context() == mxnet().gpu(2)
+
+
+def test_minprof(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from minpy_jit.utils import minprof as module
+    from minpy_jit.utils.minprof import minprof
+
+    minprof.reset()
+
+    @minprof
+    def recursive(depth: int) -> Any:
+        return depth and recursive(depth - 1)
+
+    @minprof
+    def failing() -> None:
+        raise KeyError("x")
+
+    recursive(3)
+    with pytest.raises(KeyError):
+        failing()
+    for _ in range(2):
+        with minprof("a label"), minprof():
+            minprof(time.sleep)(0.001)
+    found = {name: (line, calls) for (_, line, name), calls in minprof.get_stats().timings.items()}
+    assert {name: len(calls) for name, (_, calls) in found.items()} == {"recursive": 4, "failing": 1, "a label": 2, "with": 2, "sleep": 2}
+    assert all(ended - begun >= 0.001 for name in ("a label", "with", "sleep") for _, begun, ended in found[name][1])
+    assert found["recursive"][0] == recursive.__wrapped__.__code__.co_firstlineno and recursive.__name__ == "recursive"
+    # a call contains the one that it makes
+    (_, inner, inner_end), *_, (_, outer, outer_end) = found["recursive"][1]
+    assert outer < inner <= inner_end < outer_end
+    printed = io.StringIO()
+    minprof.print_stats(printed)
+    assert re.search(r"^ +4 +\d+\.\d{4} +\d+\.\d{4} +.*test_minpy_names\.py:\d+\(recursive\)$", printed.getvalue(), re.M)
+    minprof.dump_stats(tmp_path / "stats")
+    assert pickle.loads((tmp_path / "stats").read_bytes()) == minprof.get_stats()
+    minprof.reset()
+    assert minprof.get_stats().timings == {}
+    monkeypatch.setattr(module, "MINPROF_FLAG", False)
+    assert minprof(len) is len
+
+
+def test_get_logger() -> None:
+    from minpy_jit.utils.log import get_logger
+
+    name = "minpy_jit tests"
+    logger = get_logger(name, logging.ERROR)
+    assert get_logger(name, logging.INFO) is logger is logging.getLogger(name)
+    assert logger.level == logging.ERROR and len(logger.handlers) == 1
+    record = logging.LogRecord(name, logging.ERROR, "file", 1, "what %s", ("happened",), None)
+    assert re.fullmatch(r"E\d{4} [\d:]{8} minpy_jit tests\] what happened", logger.handlers[0].format(record))
+
+
+def test_enforce_type() -> None:
+    from minpy_jit.utils.common import enforce_type
+
+    class Half:
+        @enforce_type(float, method=True)
+        def of(self, x: Any, *, times: Any = 1.0) -> tuple[Any, Any]:
+            return self, x / 2 * times
+
+    half = Half()
+    assert half.of("3", times=2) == (half, 3.0) and half.of(3.0)[1] == 1.5
+    given = []
+    enforce_type(list)(given.append)(loop := [1])
+    assert given == [loop] and given[0] is loop
 
 
 # -- MXNet's names in np ------------------------------------------------------------------------------------------------------------------

@@ -429,6 +429,15 @@ def test_sigmoid_cross_entropys_gradient_where_scores_are_zero() -> None:
 
 
 # -- running statistics and dropout --------------------------------------------------------------------------------------------------------
+def test_batchnorm_takes_rows_for_vectors() -> None:
+    x, gamma, beta = (np.array(draw(*shape)) for shape in ((5, 4), (4,), (4,)))
+    expected = layers.batchnorm(x, gamma, beta)
+    for found, wanted in zip(layers.batchnorm(x, gamma[None], beta[None]), expected, strict=True):
+        numpy.testing.assert_allclose(found.asnumpy(), wanted.asnumpy(), rtol=1e-12)
+    slope = minpy_jit.grad(lambda g: np.sum(layers.batchnorm(x, g, beta)[0] ** 2))(gamma[None])
+    assert slope.shape == (1, 4)
+
+
 def test_batchnorms_running_statistics() -> None:
     x, gamma, beta = draw(7, D), np.ones(D), np.zeros(D)
     mean, var = None, None

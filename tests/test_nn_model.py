@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy
 import pytest
 
@@ -226,7 +227,6 @@ class Unreadable:
 
 
 def test_minpys_own_files(tmp_path: Path) -> None:
-    h5py = pytest.importorskip("h5py")
     with h5py.File(tmp_path / "old.params", "w") as file:
         for name, config in TwoLayers().param_configs.items():
             file.create_dataset(f"param_{name}", data=numpy.full(config["shape"], 0.25))

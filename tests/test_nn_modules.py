@@ -375,6 +375,18 @@ def test_backward() -> None:
         model.backward()
 
 
+def test_grad_and_loss_in_one_call() -> None:
+    model = Net(FullyConnected(3), loss="softmax_loss")
+    loss = model(ROWS, labels=LABELS)
+    expected = model.backward()
+    gradients, again = model.grad_and_loss(ROWS, LABELS)
+    with pytest.raises(TypeError, match=r"\[Model\] forward_kwargs must be a dict; got ndarray; labels go by name: model\(x, labels=y\)"):
+        model(ROWS, LABELS)  # type: ignore[arg-type]
+    assert float(again) == float(loss) and set(gradients) == set(expected) == set(model.grad(ROWS, (LABELS,)))
+    for name, gradient in gradients.items():
+        numpy.testing.assert_array_equal(gradient.asnumpy(), expected[name].asnumpy())
+
+
 def test_detached_parameters_have_no_gradient() -> None:
     model = Net(FullyConnected(3), loss="softmax_loss")
     model.detach("fullyconnected0_bias")

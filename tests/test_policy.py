@@ -207,6 +207,18 @@ def test_what_fails_or_disagrees_goes_to_numpy(tmp_path: Path, name: str, mxnet_
     assert again.query() == {} and not (tmp_path / "rules.json").exists()
 
 
+def test_rules_that_are_not_appended_can_be_saved(tmp_path: Path) -> None:
+    op = faulty("wrong", "_npi_add")
+    kept = minpy_jit.AutoBlacklistPolicy(append_rule=False, loc=tmp_path / "rules.json")
+    with kept:
+        assert (op(np.array([5.0]), np.array([1.0])) * 2).asnumpy().tolist() == [8.0]
+        assert (op(np.array([5.0]), np.array([1.0])) * 2).asnumpy().tolist() == [8.0]
+    assert kept.query("wrong") == {"wrong": [("float64", "float64")]} and kept.query("exp") == {}
+    assert not (tmp_path / "rules.json").exists()
+    kept.save_rules()
+    assert minpy_jit.AutoBlacklistPolicy(loc=tmp_path / "rules.json").query() == kept.query()
+
+
 def test_a_blacklist_as_global_policy(tmp_path: Path) -> None:
     """(MinPy's raised here.)"""
     minpy_jit.set_global_policy(minpy_jit.AutoBlacklistPolicy(loc=tmp_path / "rules.json"))
@@ -276,6 +288,12 @@ def test_op_stat(capsys: pytest.CaptureFixture[str]) -> None:
     shown = capsys.readouterr().out.splitlines()
     assert shown[0] == "operations: 60.0% in MXNet, 40.0% in NumPy"
     assert shown[1].split() == ["exp", "MXNet", "3", "NumPy", "0"]
+    # as MinPy's documents spell it
+    np.policy.show_op_stat()
+    assert capsys.readouterr().out.splitlines() == shown
+    with minpy_jit.OnlyNumPyPolicy():
+        assert np.policy.name == "only_numpy" and repr(np.policy) == "<policy only_numpy>"
+    assert np.policy.name == "prefer_mxnet"
 
 
 def test_a_policy_of_ones_own() -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy
@@ -12,6 +16,7 @@ import minpy_jit.numpy as np
 from minpy_jit import context
 from minpy_jit.context import cpu
 from minpy_jit.core import convert_args, grad, grad_and_loss, minpy_to_numpy, numpy_to_minpy, return_numpy
+from minpy_jit.nn import layers
 from minpy_jit.numpy import random
 
 
@@ -36,6 +41,39 @@ def test_an_operator_that_mxnet_lacks() -> None:
     assert isinstance(z, np.ndarray)
     assert z.dtype == numpy.float64
     numpy.testing.assert_allclose(z.asnumpy(), numpy.logaddexp(numpy.zeros((2, 3)), numpy.ones((2, 3))))
+
+
+SYMBOL = """import minpy_jit.numpy as np
+import mxnet as mx
+from minpy_jit.core import Function
+net = mx.sym.Variable('x')
+net = mx.sym.Convolution(net, name='conv', kernel=(3, 3), num_filter=32, no_bias=True)
+try:
+    conv = Function(net, input_shapes={'x', (8, 3, 10, 10)})
+except TypeError as error:
+    print(str(error).partition(';')[0])
+conv = Function(net, input_shapes={'x': (8, 3, 10, 10)})
+x = np.zeros((8, 3, 10, 10))
+w = np.ones((32, 3, 3, 3))
+y = np.exp(conv(x=x, conv_weight=w))
+print(y.shape, y.dtype, float(y.min()), float(y.max()))
+import numpy
+print('bool' in vars(numpy), mx.nd.ones(2).asnumpy(), np.exp(np.zeros(2)))
+"""
+
+
+def test_a_symbol_among_imperative_calls(tmp_path: Path) -> None:
+    """In a process of its own: mxnet 1.9.1 can be imported after us, though by itself it fails on this NumPy."""
+    (tmp_path / "program.py").write_text(SYMBOL)
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parent.parent)}
+    command = [sys.executable, "-W", "error", str(tmp_path / "program.py")]
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout.splitlines() == [
+        "[Function] input_shapes must be a dict such as {'x': (8, 3, 10, 10)}",
+        "(8, 32, 8, 8) float64 1.0 1.0",
+        "False [1. 1.] [1. 1.]",
+    ]
 
 
 def test_the_articles_computation_is_one_mxnet_graph() -> None:
@@ -101,6 +139,51 @@ def test_setting_a_context_that_is_not_there() -> None:
         context.set_context(context.gpu(0))
     context.set_context(context.cpu(0))
     assert np.ones(2).context == cpu(0)
+
+
+def test_a_two_layer_net_on_a_context() -> None:
+    batch_size, flattened_input_size, hidden_size, num_classes = 4, 12, 5, 3
+
+    class TwoLayerNet(minpy_jit.nn.model.ModelBase):
+        def __init__(self):  # type: ignore[no-untyped-def]
+            super(TwoLayerNet, self).__init__()  # noqa: UP008 - as it was written
+            self.add_param(name="w1", shape=(flattened_input_size, hidden_size)).add_param(name="b1", shape=(hidden_size,)).add_param(
+                name="w2", shape=(hidden_size, num_classes)
+            ).add_param(name="b2", shape=(num_classes,))
+
+        def forward(self, X, mode):  # type: ignore[no-untyped-def]
+            X = np.reshape(X, (batch_size, flattened_input_size))
+            y1 = layers.affine(X, self.params["w1"], self.params["b1"])
+            y2 = layers.relu(y1)
+            y3 = layers.affine(y2, self.params["w2"], self.params["b2"])
+            return y3
+
+        def loss(self, predict, y):  # type: ignore[no-untyped-def]
+            return layers.softmax_loss(predict, y)
+
+    numpy.random.seed(0)
+    labels = numpy.arange(16) % num_classes
+    images = numpy.eye(num_classes, flattened_input_size)[labels].reshape(16, 3, 2, 2)
+    there = context.cpu(1)
+    before = context.current_context()
+    context.set_context(there)
+    try:
+        solver = minpy_jit.nn.solver.Solver(
+            TwoLayerNet(),
+            minpy_jit.nn.io.NDArrayIter(images, labels, batch_size=batch_size),
+            minpy_jit.nn.io.NDArrayIter(images, labels, batch_size=batch_size),
+            init_rule="gaussian",
+            init_config={"stdvar": 0.5},
+            optim_config={"learning_rate": 0.5},
+            num_epochs=20,
+            verbose=False,
+        )
+        solver.init()
+        solver.train()
+    finally:
+        context.set_context(before)
+    assert solver.val_acc_history[-1] == 1
+    assert {p.context for p in solver.model.params.values()} == {there}
 
 
 # -- minpy.core ---------------------------------------------------------------------------------------------------------------------------

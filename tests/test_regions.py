@@ -1,5 +1,5 @@
 """Native code against the reference: every entry with a kernel expression, on every dtype, shape and layout that its samples have; fusion;
-the accuracy of its functions; random programs of its own."""
+random programs of its own."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from minpy_jit.trace.op import TABLE, Op
 pytestmark = pytest.mark.skipif(not regions.built(), reason="the region operator was not built: there was no C++ compiler")
 
 if regions.built():
-    from minpy_jit.exec.regions import emit, jit, region, scalars, schedule, store, vectormath
+    from minpy_jit.exec.regions import emit, jit, region, scalars, schedule, store
     from minpy_jit.exec.regions.loops import Kernel
     from minpy_jit.exec.regions.tensors import Memory, Tensor, Tensors
 
@@ -51,7 +51,12 @@ def compare(op: Op, operands: Sequence[Any], params: tuple[Any, ...], where: str
     inputs = [o for o in operands if not driver.is_number(o)]
     numbers = [o for o in operands if driver.is_number(o)]
     with driver.quiet():
-        (expected,) = reference.run(graph, inputs, numbers)
+        try:
+            (expected,) = reference.run(graph, inputs, numbers)
+        except Exception as error:
+            with pytest.raises(type(error)):
+                plan.run(inputs, numbers)
+            return True
     outcome = plan.run(inputs, numbers)
     if op.family == "linalg" and expected.dtype.kind == "f":
         # terms may cancel: the error is that of the terms
@@ -248,47 +253,6 @@ def test_random_tensors(seed: int) -> None:
 def test_many_random_tensors() -> None:
     for seed in range(1000, 3000):
         test_random_tensors(seed)
-
-
-# -- accuracy ------------------------------------------------------------------------------------------------------------------------------
-# largest error in units in the last place: of float32, of float64
-LIMITS = {
-    "exp": (1.0, 1.0),
-    "log": (1.0, 1.0),
-    "tanh": (0.51, 2.0),
-    "expm1": (0.51, 2.0),
-    "log1p": (0.51, 1.0),
-    "sin": (0.51, 1.0),
-    "cos": (0.51, 1.0),
-}
-
-
-def errors(name: str, x: np.ndarray) -> np.ndarray:
-    """Distance from the long double result, in units in the last place of x's dtype."""
-    vectormath.install()
-    k = Tensors(scalars.knows)
-    operand = Memory(x.shape, x.dtype, 0)
-    (got,) = run([k.map(name, operand)], [operand], [x])
-    with driver.quiet():
-        exact = getattr(np, name)(x.astype(np.longdouble))
-        rounded = exact.astype(x.dtype)
-        distance = np.abs(got.astype(np.longdouble) - exact) / np.spacing(np.abs(rounded)).astype(np.longdouble)
-    same = (got == rounded) & (np.signbit(got) == np.signbit(rounded)) | (np.isnan(got) & np.isnan(rounded))
-    return np.where(same & ~np.isfinite(distance.astype(np.float64)), 0, distance)
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("name", LIMITS)
-def test_functions_are_accurate(name: str, dtype: str) -> None:
-    rng = np.random.default_rng(5)
-    word = np.uint32 if dtype == "float32" else np.uint64
-    bits = rng.integers(0, np.iinfo(word).max, 1 << 16, dtype=word, endpoint=True).view(dtype)
-    normal = rng.normal(size=1 << 15)
-    x = np.concatenate([bits, (normal * 0.5).astype(dtype), (normal * 20).astype(dtype), (normal * 1e-4).astype(dtype)])
-    special = driver.special_values(np.dtype(dtype))
-    x = np.concatenate([np.abs(x) if name.startswith("log") else x, special])
-    limit = LIMITS[name][dtype == "float64"]
-    assert np.max(errors(name, x)) <= limit
 
 
 # -- programs ------------------------------------------------------------------------------------------------------------------------------

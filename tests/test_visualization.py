@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy
 import pytest
+from tensorboard.backend.event_processing import event_accumulator as accumulator
 
 import minpy_jit
 import minpy_jit.numpy as np
 from minpy_jit.visualization import SummaryWriter, summaryOps, writer
-
-accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
 
 
 def read(path: Path) -> Any:

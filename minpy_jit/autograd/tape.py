@@ -258,11 +258,14 @@ class Tape:
                 # the very array that came in: by its identity an outer tape knows it
                 values[slot] = by_index[slot]
                 continue
+            if path[slot].op is SCALAR:
+                # a Python number, which no gradient flows to: the same object may stand in several places
+                continue
+            if id(value) in seen or id(value) in self.tracked:
+                # the same memory under two meanings (an identity step, a constant for gradients): tell them apart
+                value = values[slot] = value.view()
+            seen.add(id(value))
             if slot in active:
-                if id(value) in seen or id(value) in self.tracked:
-                    # the same memory under two meanings (an identity step): tell them apart
-                    value = values[slot] = value.view()
-                seen.add(id(value))
                 self.tracked[id(value)] = (value, (id(segment), slot))
         for r in ranges:
             r.residuals = {**by_index, **values}

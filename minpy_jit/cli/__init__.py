@@ -11,14 +11,14 @@ import sys
 from collections.abc import Sequence
 
 from .._version import __version__
-from . import bench, compare, demo, info, run
+from . import bench, compare, demo, explain, info, run
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="minpy-jit", description="A lazy NumPy on MXNet.")
     parser.add_argument("--version", action="version", version=f"minpy-jit {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (run, compare, demo, bench, info):
+    for command in (run, compare, demo, explain, bench, info):
         command.add(commands)
     return parser
 
@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     given = list(sys.argv[1:] if argv is None else argv)
     rest: list[str] = []
-    if given[:1] == ["compare"] and "--" in given:
+    if given[:1] in (["compare"], ["explain"]) and "--" in given:
         # argparse knows no way to have options on both sides of SCRIPT and arguments of the script's own
         at = given.index("--")
         given, rest = given[:at], given[at + 1 :]

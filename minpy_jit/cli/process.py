@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 # what `import minpy_jit` needs on its path where the package is not installed
@@ -47,20 +48,28 @@ class Contestant:
 
     def __call__(self, calls: int) -> float:
         """Seconds that `calls` calls took."""
+        return float(self.ask(str(calls)))
+
+    def ask(self, line: str) -> str:
+        """The line that it answers a line with."""
         assert self.process.stdin is not None and self.process.stdout is not None
-        try:
-            self.process.stdin.write(f"{calls}\n")
-            return float(self.process.stdout.readline())
-        except (OSError, ValueError):
+        answer = ""
+        with suppress(OSError):
+            self.process.stdin.write(f"{line}\n")
+            answer = self.process.stdout.readline()
+        if not answer:
             self.process.wait()
             self.said.seek(0)
             text = self.said.read().decode(errors="replace")
-            raise RuntimeError(f"{self.command} ended with status {self.process.returncode}:\n{text}") from None
+            raise RuntimeError(f"{self.command} ended with status {self.process.returncode}:\n{text}")
+        return answer.rstrip("\n")
 
     def close(self) -> None:
         """End the process."""
         assert self.process.stdin is not None and self.process.stdout is not None
-        self.process.stdin.close()
+        # what could not be written is still in the buffer
+        with suppress(BrokenPipeError):
+            self.process.stdin.close()
         self.process.wait()
         self.process.stdout.close()
         self.said.close()

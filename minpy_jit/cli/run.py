@@ -12,8 +12,7 @@ import importlib
 import os
 import sys
 import sysconfig
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import ModuleType, TracebackType
@@ -21,13 +20,10 @@ from typing import Any
 
 from .. import numpy as ours
 from ..config import config
-from ..control import flush_log, mode, reset_stats, stats
+from ..control import mode
 from ..errors import is_ours
-from ..trace.recorder import current
 
 MODES = ("lazy", "eager", "numpy")
-# flushes that a report can tell apart; older ones are only counted
-REPORTED_FLUSHES = 100_000
 
 
 # -- imports ----------------------------------------------------------------------------------------------------------------------------
@@ -219,7 +215,7 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("--mode", choices=MODES, default=None, help="how operations are executed (default: MINPY_JIT_MODE, else lazy)")
     parser.add_argument(
-        "--report", action="store_true", help="afterwards, say on stderr what was flushed, by which lines, and what it cost"
+        "--report", action="store_true", help="afterwards, say on stderr which lines flushed, what ran, what fell back to NumPy"
     )
     parser.add_argument("script", metavar="SCRIPT")
     parser.add_argument("arguments", metavar="ARGS", nargs=argparse.REMAINDER)
@@ -238,8 +234,9 @@ def main(args: argparse.Namespace) -> int:
         config.mode = args.mode
         mode(args.mode)
     if args.report:
-        config.flush_log = REPORTED_FLUSHES
-        reset_stats()
+        from .report import begin
+
+        begin()
     try:
         program.execute()
     finally:
@@ -249,66 +246,10 @@ def main(args: argparse.Namespace) -> int:
     return 0
 
 
-# -- the report -------------------------------------------------------------------------------------------------------------------------
 def report(script: str) -> None:
-    """Say on stderr what `stats()` and the flush log tell about the run."""
+    """Say on stderr what became of the run."""
+    from .report import collect, show
     from .show import console
 
-    out = console(stderr=True)
-    found = stats()
-    recorder = current()
-    steps = found["steps"]
-    out.print(f"\nminpy-jit report: {script}, {recorder.mode} mode")
-    if recorder.mode == "lazy":
-        share = f" ({found['replayed'] / steps:.0%})" if steps else ""
-        out.print(f"  steps: {found['recorded']:,} recorded, {steps:,} flushed, of which {found['replayed']:,}{share} replayed")
-        pending = recorder.segment.steps
-        if pending:
-            out.print(f"  {pending:,} pending step(s) that nothing observed were never run")
-    out.print(
-        f"  {found['flushes']:,} flush(es), {found['executor_runs']:,} run(s) of MXNet executors, {found['compiles']:,} compile(s), "
-        f"{found['host_steps']:,} step(s) in NumPy, {found['fallbacks']:,} fallback(s)"
-    )
-    seconds = ", ".join(f"{name} {value * 1e3:.1f} ms" for name, value in sorted(found["seconds"].items()))
-    out.print(f"  time: {seconds or 'none'}")
-    for table in (_flush_table(), _fallback_table(found["fallback_sites"])):
-        if table is not None:
-            out.print(table)
-
-
-def _flush_table() -> Any:
-    from .show import duration, relative, table
-
-    counts: Counter[tuple[str, str]] = Counter()
-    steps: Counter[tuple[str, str]] = Counter()
-    seconds: Counter[tuple[str, str]] = Counter()
-    runs: dict[tuple[str, str], Counter[str]] = {}
-    for record in flush_log():
-        key = (record.cause, relative(record.where))
-        counts[key] += 1
-        steps[key] += record.steps
-        seconds[key] += record.seconds  # type: ignore[assignment]
-        runs.setdefault(key, Counter())[record.executor] += 1
-    if not counts:
-        return None
-    rows = [
-        (cause, where, f"{count:,}", f"{steps[cause, where]:,}", _listed(runs[cause, where]), duration(seconds[cause, where]))
-        for (cause, where), count in counts.most_common()
-    ]
-    return table("flushes", ("cause", "line ", "count", "steps", "run by ", "time"), rows)
-
-
-def _listed(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{name} {count:,}" for name, count in counts.items())
-
-
-def _fallback_table(sites: Mapping[str, Iterable[float]]) -> Any:
-    from .show import duration, relative, table
-
-    if not sites:
-        return None
-    rows = []
-    for site, (count, nbytes, seconds) in sites.items():
-        name, _, where = site.partition(" at ")
-        rows.append((name, relative(where), f"{count:,.0f}", f"{nbytes / 1024:,.1f}", duration(seconds)))
-    return table("fallbacks", ("function", "line ", "count", "KiB", "time"), rows)
+    found = collect(script)
+    show(found, f"minpy-jit report: {script}, {found.mode} mode", console(stderr=True))

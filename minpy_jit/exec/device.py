@@ -141,7 +141,7 @@ class DeviceInstance:
                 return False
         return True
 
-    def run(self, values: Mapping[int, Any]) -> list[DeviceArray]:
+    def run(self, values: Mapping[int, Any], dying: Any = None, slots: Any = None) -> list[DeviceArray]:
         """Fill the variables, run, return the results (memory of this instance: see `free`)."""
         moved = [p for p, array in self.bound.items() if values[p] is not array]
         if moved:

@@ -25,9 +25,12 @@ _adopted: dict[int, tuple[Any, mx.NDArray]] = {}
 
 
 def _forget(key: int) -> Any:
-    pop = _adopted.pop  # module globals are gone when the interpreter exits
+    pop, synchronous, wait_all = _adopted.pop, mx.synchronous, mx.wait_all  # module globals are gone when the interpreter exits
 
     def forget(_: Any) -> None:
+        if not synchronous():
+            # what reads the memory that is about to be freed
+            wait_all()
         pop(key, None)
 
     return forget
@@ -45,7 +48,12 @@ def handle_of(array: np.ndarray) -> Any:
     key = id(array)
     found = _adopted.get(key)
     if found is None:
-        found = _adopted[key] = (weakref.ref(array, _forget(key)), mx.NDArray(np.ascontiguousarray(array).reshape(array.shape)))
+        dense = np.ascontiguousarray(array).reshape(array.shape)
+        made = mx.NDArray(dense)
+        if np.may_share_memory(dense, array):
+            # held weakly: it is forgotten with its array
+            del made.array
+        found = _adopted[key] = (weakref.ref(array, _forget(key)), made)
     return found[1].handle
 
 

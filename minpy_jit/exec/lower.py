@@ -5,7 +5,9 @@ Each op's own `mxnet` field says which nodes it becomes; this file knows variabl
 
 from __future__ import annotations
 
+import ctypes
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,9 +17,9 @@ import numpy as np
 from ..optimize.partition import Stage
 from ..trace.graph import Graph, Node
 from ..trace.step import CONSTANT, KIND_DTYPES, PROJECT, SCALAR, parse_constant
-from ..trace.types import array_type
+from ..trace.types import ArrayType, array_type
 from . import regions
-from .mx import MX_DTYPES
+from .mx import MX_DTYPES, synchronous
 from .regions import Group
 
 Entry = tuple[int, int, int]
@@ -26,6 +28,14 @@ MX_NAMES: dict[np.dtype, str] = {d: d.name for d in MX_DTYPES.values()}
 # MXNet is built without INT64_TENSOR_SIZE
 LARGEST = 2**31 - 1
 BOOL, BYTE = np.dtype(np.bool_), np.dtype(np.uint8)
+# what MXNet has no dtype for (or, for bool, few operators) comes to regions and from them as another of the same width
+CARRIERS: dict[np.dtype, np.dtype] = {
+    BOOL: BYTE,
+    np.dtype(np.int16): np.dtype(np.float16),
+    np.dtype(np.uint16): np.dtype(np.float16),
+    np.dtype(np.uint32): np.dtype(np.int32),
+    np.dtype(np.uint64): np.dtype(np.int64),
+}
 # elements up to which a number that meets an array is bound as an array of its shape
 EXPANDED = 1 << 14
 
@@ -35,7 +45,8 @@ class Variable:
     """A variable of the symbol.
 
     Attributes:
-        kind: "value" (made outside the stage), "scalar" (a Python number of this run, filled into the shape) or "constant".
+        kind: "value" (made outside the stage), "scalar" (a Python number of this run, filled into the shape), "constant", or "address" (a
+            value made outside that regions alone read, where it is: MXNet sees one element in its place).
         position: the graph position that it stands for (-1 for a constant of a lowering).
         dtype, shape: of the bound array.
         constant: the value of a constant (a DeviceArray in a stage of a device, once it is placed there).
@@ -50,17 +61,35 @@ class Variable:
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """A boolean result that must be all False after a run; else IndexError with this message at the node's line."""
+    """A boolean result that must be all False after a run; else an error with this message at the node's line."""
 
     message: str
     node: Node
+    error: type[Exception] = IndexError
+
+
+@dataclass(frozen=True, slots=True)
+class Direct:
+    """A value that regions read or write in the array's own memory, not in MXNet's.
+
+    Attributes:
+        position, type: in the graph.
+        places: (one of `Lowered.tables`, number) of where its address belongs.
+        in_place: of a result: positions of the values whose memory it may take, when nobody else holds them.
+    """
+
+    position: int
+    type: ArrayType
+    places: tuple[tuple[Any, int], ...]
+    in_place: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Lowered:
     """A stage as a symbol: its JSON, its variables in binding order, the guards (results after the stage's own), the node count, whether
-    it has operators with gradients of their own (see `Executor`), the machine code that its regions run, and which results are bools in
-    bytes."""
+    it has operators with gradients of their own (see `Executor`), the machine code that its regions run, and which results stand in another
+    dtype's elements, with their own dtype. `reads` and `writes` (by number of the result): what regions are told the addresses of, in
+    `tables`, whose first is a word that is set when a run has begun."""
 
     json: str
     variables: tuple[Variable, ...]
@@ -68,7 +97,15 @@ class Lowered:
     nodes: int
     training: bool = False
     code: tuple[Any, ...] = ()
-    bools: tuple[int, ...] = ()
+    carried: tuple[tuple[int, np.dtype], ...] = ()
+    tables: tuple[Any, ...] = ()
+    reads: tuple[Direct, ...] = ()
+    writes: tuple[tuple[int, Direct], ...] = ()
+
+
+def carrier(dtype: np.dtype) -> np.dtype | None:
+    """MXNet's dtype in which a value comes to a region, or None."""
+    return dtype if dtype in MX_NAMES and dtype != BOOL else CARRIERS.get(dtype)
 
 
 def operand_dtypes(graph: Graph, node: Node) -> tuple[np.dtype | None, ...]:
@@ -211,7 +248,7 @@ def lower(graph: Graph, stage: Stage, native: bool = False) -> Lowered:
     writer = _Writer()
     entries: dict[int, Any] = {}
     code: list[Any] = []
-    # results of regions that are bools in bytes
+    # results of regions that stand in another dtype's elements
     raw: set[Entry] = set()
     leaves: dict[tuple[int, np.dtype, tuple[int, ...]], Entry] = {}
 
@@ -226,12 +263,17 @@ def lower(graph: Graph, stage: Stage, native: bool = False) -> Lowered:
                 leaves[key] = writer.variable(Variable("scalar", position, wanted, shape))
         return leaves[key]
 
+    def outside(position: int, dtype: np.dtype) -> Entry:
+        direct = position in places
+        kind, shape = ("address", (1,)) if direct else ("value", graph.nodes[position].type.shape)
+        return writer.variable(Variable(kind, position, dtype, shape))
+
     def operand(position: int, dtype: np.dtype | None) -> Entry:
         node = graph.nodes[position]
         if node.op is CONSTANT or node.op is SCALAR:
             return number(position, dtype, ())
         if position not in entries:
-            entries[position] = writer.variable(Variable("value", position, node.type.dtype, node.type.shape))
+            entries[position] = outside(position, node.type.dtype)
         entry = entries[position]
         if entry in raw:
             key = (position, BOOL, node.type.shape)
@@ -245,11 +287,11 @@ def lower(graph: Graph, stage: Stage, native: bool = False) -> Lowered:
             leaves[key] = writer.cast(entry, dtype)
         return leaves[key]
 
-    def as_bytes(position: int) -> Entry:
-        """A bool as a region takes it."""
+    def carried(position: int) -> Entry:
+        """What MXNet has no dtype for, or a bool, as a region takes it."""
         node = graph.nodes[position]
         if position not in entries:
-            entries[position] = writer.variable(Variable("value", position, BYTE, node.type.shape))
+            entries[position] = outside(position, CARRIERS[node.type.dtype])
             raw.add(entries[position])
         entry = entries[position]
         if entry in raw:
@@ -261,24 +303,38 @@ def lower(graph: Graph, stage: Stage, native: bool = False) -> Lowered:
 
     def region(group: Group) -> None:
         found = regions.compiled(graph, group, [p for p in group.nodes if p in wanted])
+        addresses = (ctypes.c_uint64 * (len(found.operands) + len(found.outputs)))()
+        tables.append(addresses)
+        for k, position in enumerate([p for p, _ in found.operands] + found.results):
+            if position in places:
+                places[position].append((addresses, k))
+        for position, operands in zip(found.results, found.in_place, strict=True):
+            in_place[position] = tuple([p for p in (found.operands[i][0] for i in operands) if p in places and readers[p] == 1])
         inputs = []
         for position, dtype in found.operands:
             if graph.nodes[position].op is SCALAR:
                 entry = number(position, dtype, ())
                 inputs.append(writer.node("Cast", [entry], {"dtype": "uint8"}) if dtype == BOOL else entry)
             else:
-                inputs.append(as_bytes(position) if dtype == BOOL else operand(position, None))
-        made = writer.node(regions.OPERATOR, inputs, found.attributes())
+                inputs.append(carried(position) if dtype in CARRIERS else operand(position, None))
+        direct = [k for k, p in enumerate(found.results) if p in places]
+        made = writer.node(regions.OPERATOR, inputs, found.attributes(direct, ctypes.addressof(addresses), ctypes.addressof(tables[0])))
         for k, position in enumerate(found.results):
             entries[position] = writer.output(made, k)
-            if graph.nodes[position].type.dtype == BOOL:
+            if graph.nodes[position].type.dtype in CARRIERS:
                 raw.add(entries[position])
+        for k, (error, message, node) in enumerate(found.guards, len(found.results)):
+            writer.guards.append((writer.output(made, k), Guard(message, node, error)))
         code.append(found.code)
 
     wanted = set(stage.produces)
     groups = regions.groups_of(graph, stage, lambda n: is_native(graph, n)) if native else [Group(False, stage.nodes)]
     owner = {p: g for g in groups for p in g.nodes}
     wanted.update(i for p in stage.nodes for i in graph.nodes[p].operands if i in owner and owner[i] is not owner[p])
+    places, readers = _direct(graph, stage, groups)
+    in_place: dict[int, tuple[int, ...]] = {}
+    # a word that says whether a run has begun, and the addresses of each region's values
+    tables: list[Any] = [ctypes.c_uint64()]
 
     def plain(position: int) -> None:
         node = graph.nodes[position]
@@ -312,12 +368,12 @@ def lower(graph: Graph, stage: Stage, native: bool = False) -> Lowered:
             for position in group.nodes:
                 plain(position)
     heads: list[Entry] = []
-    bools: list[int] = []
+    shown: list[tuple[int, np.dtype]] = []
     variables = {i for i, n in enumerate(writer.nodes) if n["op"] == "null"}
     for position in stage.produces:
         entry = entries[position]
         if entry in raw:
-            bools.append(len(heads))
+            shown.append((len(heads), graph.nodes[position].type.dtype))
         if entry[0] in variables or entry in heads:
             # a result must have memory of its own
             entry = writer.node("_copy", [entry])
@@ -335,7 +391,45 @@ def lower(graph: Graph, stage: Stage, native: bool = False) -> Lowered:
     )
     of_node = dict(zip(sorted(variables), writer.variables, strict=True))
     bound = tuple([of_node[i] for i in argument_order(writer.nodes, heads) if i in variables])
-    return Lowered(text, bound, tuple(g for _, g in writer.guards), writer.count, writer.training, tuple(code), tuple(bools))
+    type_of = {p: graph.nodes[p].type for p in places}
+    reads = tuple([Direct(p, type_of[p], tuple(found)) for p, found in places.items() if p not in owner and found])
+    writes = tuple([(k, Direct(p, type_of[p], tuple(places[p]), in_place.get(p, ()))) for k, p in enumerate(stage.produces) if p in places])
+    return Lowered(
+        text,
+        bound,
+        tuple(g for _, g in writer.guards),
+        writer.count,
+        writer.training,
+        tuple(code),
+        tuple(shown),
+        tuple(tables),
+        reads,
+        writes,
+    )
+
+
+def _direct(graph: Graph, stage: Stage, groups: Sequence[Group]) -> tuple[dict[int, list[tuple[Any, int]]], Mapping[int, int]]:
+    """The large values that no operator of MXNet's reads or writes: those that regions read from outside the stage or make for outside
+    (position -> an empty list); and how many regions read each value."""
+    readers: Counter[int] = Counter()
+    plain: set[int] = set()
+    for group in groups:
+        read = {i for p in group.nodes for i in graph.nodes[p].operands}
+        if group.region:
+            readers.update(read)
+        else:
+            plain.update(read, group.nodes)
+    if not synchronous():
+        # another thread may still write when an interrupted run is given up
+        return {}, readers
+    inside = {p for group in groups for p in group.nodes}
+    made = set(stage.produces) - plain
+    found: dict[int, list[tuple[Any, int]]] = {}
+    for p in [*(p for p in readers if p not in inside and p not in plain), *made]:
+        type_ = graph.nodes[p].type
+        if graph.nodes[p].op not in (SCALAR, CONSTANT) and not isinstance(type_, tuple) and type_.nbytes >= regions.DIRECT:
+            found[p] = []
+    return found, readers
 
 
 def _unread(nodes: Sequence[Mapping[str, Any]], heads: Sequence[Entry]) -> list[Entry]:

@@ -20,6 +20,8 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import lru_cache
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import ModuleType
 from typing import Any
 
@@ -27,7 +29,7 @@ import numpy as np
 
 from ..config import config
 from ..errors import TransferError
-from ..trace.context import CPU, Context, DeviceValue, set_gpu_counter, set_placer
+from ..trace.context import CPU, Context, DeviceValue, set_gpu_counter, set_mxnet_context, set_placer
 from ..trace.stats import stats
 
 _load_lock = threading.RLock()
@@ -39,7 +41,7 @@ forked = False
 
 def _after_fork() -> None:
     global forked
-    forked = forked or _lib is not None
+    forked = forked or _lib is not None or _hooked
     _load_lock.release()
 
 
@@ -105,7 +107,9 @@ class _NumPyProxy(ModuleType):
         return getattr(np, name)
 
 
-def _import_mxnet() -> ModuleType:
+@contextmanager
+def _numpy_of_mxnet() -> Iterator[None]:
+    """NumPy as mxnet 1.9.1 expects it, while it is imported; then it keeps a proxy."""
     had_bool = "bool" in vars(np)
     if not had_bool:
         np.bool = np.bool_  # type: ignore[attr-defined]
@@ -113,7 +117,7 @@ def _import_mxnet() -> ModuleType:
         with warnings.catch_warnings():
             # mxnet touches what NumPy deprecated: not the user's business, nor an error under -W error
             warnings.simplefilter("ignore")
-            mxnet = importlib.import_module("mxnet")
+            yield
     finally:
         if not had_bool:
             del np.bool  # type: ignore[attr-defined]
@@ -124,8 +128,45 @@ def _import_mxnet() -> ModuleType:
                 for attribute, value in list(vars(module).items()):
                     if value is np:
                         setattr(module, attribute, proxy)
-    return mxnet
 
+
+# whether mxnet was imported after us, and the thread in which `lib` asks for it
+_hooked = False
+_asking: int | None = None
+
+
+class _Loader(SourceFileLoader):
+    """Runs mxnet's own code with everything in place that it needs: `import mxnet` by itself fails on NumPy 1.24 and later."""
+
+    def exec_module(self, module: ModuleType) -> None:
+        global _engine, _hooked, _threads_kept
+        _hooked = True
+        _load_blas()
+        with _quiet():
+            with _numpy_of_mxnet():
+                super().exec_module(module)
+            settings = _choose_engine(_count_gpus(module.base._LIB))
+            # the engine is made at its first use: make it while the environment says which
+            with _environment(settings):
+                module.base._LIB.MXNDArrayWaitAll()
+        _engine = settings.get("MXNET_ENGINE_TYPE", os.environ.get("MXNET_ENGINE_TYPE", "ThreadedEnginePerDevice"))
+        # a user's import: see `set_threads`
+        _threads_kept = _threads_kept or _asking != threading.get_ident()
+
+
+class _Finder(MetaPathFinder):
+    """Has mxnet loaded by `_Loader`, whoever imports it."""
+
+    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+        if name != "mxnet":
+            return None
+        spec = PathFinder.find_spec(name, path, target)
+        if spec is not None and type(spec.loader) is SourceFileLoader:
+            spec.loader = _Loader(spec.loader.name, spec.loader.path)
+        return spec
+
+
+sys.meta_path.insert(0, _Finder())
 
 _blas: Any = None
 
@@ -208,26 +249,23 @@ def _environment(settings: dict[str, str]) -> Iterator[None]:
 
 def lib() -> Any:
     """MXNet's C library; loads mxnet at the first call."""
-    global _lib, _engine, _threads_kept
+    global _lib, _engine, _threads_kept, _asking
     if _lib is not None:
         return _lib
     with _load_lock:
         if _lib is not None:
             return _lib
-        if "mxnet" in sys.modules:
+        if "mxnet" in sys.modules and not _hooked:
             _engine = "the user's (mxnet was loaded first)"
             mxnet = sys.modules["mxnet"]
             # with as many threads as it has had so far: see `set_threads`
             _threads_kept = True
         else:
-            _load_blas()
-            with _quiet():
-                mxnet = _import_mxnet()
-                settings = _choose_engine(_count_gpus(mxnet.base._LIB))
-                # the engine is made at its first use: make it while the environment says which
-                with _environment(settings):
-                    mxnet.base._LIB.MXNDArrayWaitAll()
-            _engine = settings.get("MXNET_ENGINE_TYPE", os.environ.get("MXNET_ENGINE_TYPE", "ThreadedEnginePerDevice"))
+            _asking = threading.get_ident()
+            try:
+                mxnet = importlib.import_module("mxnet")
+            finally:
+                _asking = None
         library = mxnet.base._LIB
         for name in ("MXGetLastError",):
             getattr(library, name).restype = ctypes.c_char_p
@@ -311,6 +349,7 @@ def count_gpus() -> int:
 
 
 set_gpu_counter(count_gpus)
+set_mxnet_context(lambda device_type, device_id: package().Context(device_type, device_id))
 
 
 def wait_all() -> None:

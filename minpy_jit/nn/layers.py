@@ -221,7 +221,7 @@ def batchnorm(
 
     Args:
         x: (N, D), or (N, D, *spatial): averages are taken over all axes but the second.
-        gamma, beta: (D,).
+        gamma, beta: (D,), or (1, D), as MinPy took them too.
         mode: "train": by the mean and the (biased) variance of the batch. "test": by the running ones.
         eps: added to the variance.
         momentum: next running statistic = momentum · the last one + (1 - momentum) · the batch's.
@@ -234,6 +234,7 @@ def batchnorm(
         ValueError: shapes that do not fit, or an unknown mode.
     """
     training = is_training(mode, "batchnorm")
+    gamma, beta = (p.reshape(p.shape[1]) if p.shape == (1, x.shape[1]) else p for p in (gamma, beta))
     # values, as they are from the second batch on: the first one is then the same program
     mean, var = (np.array(numpy.zeros(gamma.shape, gamma.dtype)) if s is None else s for s in (running_mean, running_var))
     return ops.batch_norm(x, gamma, beta, mean, var, training=training, momentum=momentum, eps=eps)

@@ -497,7 +497,14 @@ class Model(ModelBase):
 
         Returns:
             The loss, or, where there is none, what `forward` returned.
+
+        Raises:
+            TypeError: `forward_kwargs` is no dict.
         """
+        if forward_kwargs is not None and not isinstance(forward_kwargs, Mapping):
+            raise TypeError(
+                f"[Model] forward_kwargs must be a dict; got {type(forward_kwargs).__name__}; labels go by name: model(x, labels=y)"
+            )
         with self.context():
             if loss is None and labels is not None:
                 loss = self.loss
@@ -621,6 +628,23 @@ class Model(ModelBase):
             raise ValueError("[backward] upstream needs a scalar result; give the call a loss that multiplies with it and sums")
         factor = np.asarray(upstream).reshape(())
         return {name: g * factor.astype(g.dtype) for name, g in self._gradients.items()}
+
+    def grad_and_loss(self, data: Any, labels: Any) -> tuple[dict[str, Array], Any]:
+        """Call the model with labels, and `backward()`.
+
+        Args:
+            data: an array, or a tuple of arrays.
+            labels: an array, or a tuple of arrays.
+
+        Returns:
+            (the gradients by parameter name, the loss).
+        """
+        loss = self(data, labels=labels)
+        return self.backward(), loss
+
+    def grad(self, data: Any, labels: Any) -> dict[str, Array]:
+        """The gradients that `grad_and_loss` gives."""
+        return self.grad_and_loss(data, labels)[0]
 
     def attach(self, name: str) -> Model:
         """Differentiate by that parameter again, from the next call on."""

@@ -21,6 +21,7 @@ import numpy
 
 import minpy_jit
 import minpy_jit.numpy as np
+from minpy_jit.visualization import writer
 
 from . import init, layers, optim
 from .model import ModelBase, write_arrays
@@ -76,11 +77,17 @@ class Callback:
     def on_train_begin(self, solver: Solver) -> None:
         """`train()` begins, or goes on."""
 
+    def on_gradients(self, solver: Solver, gradients: dict[str, Array]) -> None:
+        """The gradients, as they are before clipping. Nothing has run yet: what is recorded from them here is computed with the step."""
+
     def on_step(self, solver: Solver, step: Step) -> None:
         """The parameters were updated."""
 
     def on_epoch(self, solver: Solver, epoch: Epoch) -> None:
         """An epoch is over, and accuracies are known."""
+
+    def on_checkpoint(self, solver: Solver) -> None:
+        """A checkpoint is about to be written."""
 
     def on_train_end(self, solver: Solver) -> None:
         """`train()` is over, by an exception too."""
@@ -175,6 +182,86 @@ class Checkpoint(Callback):
             solver.save_checkpoint(self.path)
 
 
+class TensorBoard(Callback):
+    """Logs for TensorBoard: `loss`, `step_seconds` and `gradient_norm/<parameter>` (before clipping) of every update, and of every epoch
+    `accuracy/train` and `accuracy/validation` (for regression `mean_loss/…`).
+
+    At step s stands what belongs to the parameters after s updates. Training that goes on from a checkpoint goes on with its curves: what
+    was logged after the checkpoint is taken back. Training that begins anew in the directory takes the place of what was logged there.
+
+    Args:
+        summaries_dir: the directory, made where there is none.
+
+    Raises:
+        ImportError: the package `tensorboard` is not installed.
+    """
+
+    def __init__(self, summaries_dir: str | Path) -> None:
+        writer.event_file_writer()
+        self.summaries_dir = Path(summaries_dir)
+        self._writer: writer.SummaryWriter | None = None
+        self._names: tuple[str, ...] = ()
+        self._norms: Array = None
+        self._unread: deque[tuple[int, Array, Array, float]] = deque()
+
+    def on_train_begin(self, solver: Solver) -> None:
+        """Opens a file."""
+        # TensorBoard reads the files of a directory by name, in which the second they were made in comes first
+        while any(self.summaries_dir.glob(f"*.tfevents.{int(time.time()):010d}.*")):
+            time.sleep(0.05)
+        self._unread.clear()
+        self._writer = writer.SummaryWriter(self.summaries_dir)
+        self._writer.restart(solver.iteration)
+        if solver.train_acc_history and not solver.is_in_epoch:
+            self._log_epoch(solver, solver.train_acc_history[-1], solver.val_acc_history[-1])
+
+    def on_gradients(self, solver: Solver, gradients: dict[str, Array]) -> None:
+        """Records their norms."""
+        self._names = tuple(gradients)
+        self._norms = np.sqrt(np.stack([np.sum(g * g) for g in gradients.values()]))
+
+    def on_step(self, solver: Solver, step: Step) -> None:
+        """Notes the step's values, and logs those of an earlier one."""
+        self._unread.append((step.iteration - 1, step.loss, self._norms, step.seconds))
+        self._norms = None
+        self._log_steps(_UNREAD)
+
+    def on_epoch(self, solver: Solver, epoch: Epoch) -> None:
+        """Logs the accuracies."""
+        self._log_epoch(solver, epoch.train, epoch.validation)
+
+    def on_checkpoint(self, solver: Solver) -> None:
+        """What comes before a checkpoint must be in the file, for training that goes on from there does not log it again."""
+        if self._writer is not None:
+            self._log_steps(0)
+            self._writer.flush()
+
+    def on_train_end(self, solver: Solver) -> None:
+        """Ends the file."""
+        if self._writer is not None:
+            try:
+                self._log_steps(0)
+            finally:
+                self._writer.close()
+                self._writer = None
+
+    def _log_steps(self, keep: int) -> None:
+        assert self._writer is not None
+        while len(self._unread) > keep:
+            at, loss, norms, seconds = self._unread.popleft()
+            self._writer.add_scalar("loss", float(loss), at)
+            self._writer.add_scalar("step_seconds", seconds, at)
+            for name, norm in zip(self._names, norms.tolist(), strict=True):
+                self._writer.add_scalar(f"gradient_norm/{name}", norm, at)
+
+    def _log_epoch(self, solver: Solver, train: float | None, validation: float | None) -> None:
+        assert self._writer is not None
+        what = "accuracy" if solver.task_type == "classification" else "mean_loss"
+        for name, value in (("train", train), ("validation", validation)):
+            if value is not None:
+                self._writer.add_scalar(f"{what}/{name}", value, solver.iteration)
+
+
 def _first(value: Any, count: int) -> Any:
     """The first samples of an array, or of those in a list or tuple."""
     return type(value)(_first(v, count) for v in value) if isinstance(value, (list, tuple)) else value[:count]
@@ -203,6 +290,9 @@ class Solver:
         checkpoint: a file (`.npz`) that checkpoints are written to.
         checkpoint_every: after so many updates; None: after each epoch.
         resume: go on from `checkpoint`, if it is there.
+        visualize: whether losses, accuracies, gradient norms and step times are logged for TensorBoard (see `TensorBoard`); a step remains
+            one program.
+        summaries_dir: where to, a directory.
         callbacks: `Callback`s, called in this order after the solver's own.
         ctx: the context to train on; None: the model's, or the current one.
 
@@ -215,6 +305,7 @@ class Solver:
 
     Raises:
         ValueError: an unknown argument or rule, or an illegal value.
+        ImportError: `progress` or `visualize` needs a package that is not installed.
 
     After `train()` the same solver trains on for another `num_epochs`.
     """
@@ -241,6 +332,8 @@ class Solver:
         checkpoint: str | Path | None = None,
         checkpoint_every: int | None = None,
         resume: bool = False,
+        visualize: bool = False,
+        summaries_dir: str | Path | None = None,
         callbacks: Sequence[Callback] = (),
         ctx: Any = None,
         **unknown: Any,
@@ -253,6 +346,8 @@ class Solver:
             raise ValueError(f"[Solver] init_rule = {init_rule!r}; legal values: {', '.join(init.RULES)}, or a function")
         if resume and checkpoint is None:
             raise ValueError("[Solver] resume=True needs checkpoint=, the file to go on from")
+        if visualize and summaries_dir is None:
+            raise ValueError("[Solver] visualize=True needs summaries_dir=, the directory that TensorBoard is then pointed at")
         if patience is not None and test_dataiter is None and not train_acc_num_samples:
             raise ValueError("[Solver] patience= has nothing to go by; give a test_dataiter, or a train_acc_num_samples above 0")
         self.model, self.train_dataiter, self.test_dataiter = model, train_dataiter, test_dataiter
@@ -271,6 +366,8 @@ class Solver:
             self.callbacks.append(Printer(print_every, print if bar is None else bar.write))
         if patience is not None:
             self.callbacks.append(EarlyStop(patience))
+        if visualize and summaries_dir is not None:
+            self.callbacks.append(TensorBoard(summaries_dir))
         self.callbacks.extend(callbacks)
         if checkpoint is not None:
             self.callbacks.append(Checkpoint(checkpoint, checkpoint_every))
@@ -308,6 +405,11 @@ class Solver:
         """Updates of the whole training, None where the iterator does not say how many batches it has."""
         count = getattr(self.train_dataiter, "getnumiterations", None)
         return None if count is None else int(count()) * self.num_epochs
+
+    @property
+    def is_in_epoch(self) -> bool:
+        """Whether some batches of the epoch were used, and its end has not come."""
+        return self._in_epoch
 
     def stop(self) -> None:
         """End the training after this epoch's, or this update's, callbacks."""
@@ -371,6 +473,7 @@ class Solver:
             return model.loss_batch(given, model.forward_batch(given, "train"))
 
         loss, gradients = model.differentiate(objective)
+        self._tell("on_gradients", gradients)
         self._update(gradients)
         kept = gradients if any(c.needs_gradients for c in self.callbacks) else None
         # what nobody holds is not computed
@@ -470,6 +573,7 @@ class Solver:
         """
         arrays: dict[str, Any] = {}
         numbers: dict[str, Any] = {name: getattr(self, name) for name in _NUMBERS}
+        self._tell("on_checkpoint")
         numbers["loss_history"] = self.loss_history
         for group, values in self._groups().items():
             arrays.update({f"{group}/{name}": value for name, value in values.items() if value is not None})

@@ -84,6 +84,9 @@ def _shuffle(function: Callable[..., Any], x: Any, args: tuple[Any, ...], kwargs
         raise TypeError("x must be an integer or at least 1-dimensional")
     check_writeable(x, "array is read-only")
     axis = normalise_axis(kwargs.get("axis", args[0] if args else 0), x.type.ndim)
+    if not x.type.size:
+        # nothing is drawn then
+        return
 
     def positions() -> Handle:
         # NumPy shuffles numbers that stand for the slices: its draws depend on how many there are, and on nothing else

@@ -250,7 +250,11 @@ def mean(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims:
         count = reduced(TABLE["sum"], mask, axis, keepdims, None)
         if total is NotImplemented:
             return fallback.call(np.mean, (a, axis, dtype, out), _options(keepdims=keepdims, where=where), "mean")
-        return deliver_reduced(TABLE["divide"](total, TABLE["astype"](count, dtype=_inexact(total.type.dtype))), out, "mean")
+        quotient = TABLE["divide"](total, TABLE["astype"](count, dtype=_inexact(total.type.dtype)))
+        if quotient.type.strides != total.type.strides and quotient.type.dtype == total.type.dtype:
+            # NumPy divides in the memory of the sum
+            quotient = TABLE["layout"](quotient, strides=total.type.strides)
+        return deliver_reduced(quotient, out, "mean")
     if axis is not None and x.type.ndim == 0:
         _refuse_axes(axis)
     result = NotImplemented if x.type.dtype.kind in "Mm" else reduced(TABLE["mean"], x, axis, keepdims, dtype)

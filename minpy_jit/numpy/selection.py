@@ -111,7 +111,7 @@ def extract(condition: Any, arr: Any) -> Any:
 
 def take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "raise") -> Any:
     """Elements at indices along an axis."""
-    if out is not None and not isinstance(out, (Handle, np.ndarray)):
+    if out is not None and not (isinstance(out, np.ndarray) or (isinstance(out, Handle) and not out.type.scalar)):
         raise TypeError("[take] output must be an array")
     x, at = handle(a), _integers(indices)
     if x.type.dtype.kind in HOST_KINDS or mode not in ("raise", "wrap", "clip"):

@@ -127,8 +127,8 @@ class Ufunc(metaclass=UfuncType):
         op = self.op
         assert op is not None
         for target in out or ():
-            # of several faults NumPy reports this one
-            if isinstance(target, Handle):
+            # of several faults NumPy reports these
+            if isinstance(out_array(target), Handle):
                 check_writeable(target, "output array is read-only")
         if signature is not None or sig is not None or gufunc or extobj is not None or order not in ("K", "A", "C"):
             kwargs = {k: v for k, v in (("signature", signature), ("sig", sig), ("extobj", extobj)) if v is not None}
@@ -281,12 +281,11 @@ class Ufunc(metaclass=UfuncType):
             structure, found = index_spec.classify_advanced(parts, a.type.ndim)
             arrays = [i if isinstance(i, Handle) else array_of(np.asarray(i)) for i in found]
             try:
-                summed = TABLE["add_at"](a, value, *arrays, structure=structure)
+                assign(a, TABLE["add_at"](a, value, *arrays, structure=structure))
             except ValueError:
                 # an index out of range is the first that NumPy finds
                 _recorder.observe(TABLE["getitem_arrays"](a, *arrays, structure=structure), "ufunc.at")
                 raise
-            assign(a, summed)
             return
         operands = () if b is None else (b,)
         fallback.call(self.numpy.at, (a, indices, *operands), None, "ufunc.at")

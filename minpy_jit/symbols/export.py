@@ -14,16 +14,16 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ExportError, locate
+from ..errors import ExportError, locate, user_line
 from ..exec import mx
-from ..exec.lower import is_native, lower
+from ..exec.lower import argument_order, is_native, lower
 from ..numpy.convert import as_handle
 from ..optimize.partition import partition
 from ..optimize.passes import optimize
 from ..trace.graph import Graph, GraphBuilder, Node, graph_of
 from ..trace.handle import Handle
 from ..trace.op import TABLE, Ref
-from ..trace.pure import Program, PureRegion
+from ..trace.pure import Program, PureRegion, Session
 from ..trace.pytree import flatten, tree_map
 from ..trace.recorder import look, observe
 from ..trace.step import CONSTANT, INPUT, PROJECT, SCALAR, constant_params
@@ -51,7 +51,7 @@ def export(function: Callable[..., Any], path: str | os.PathLike[str], *args: An
     """
     path = os.fspath(path)
     names, arrays = _named(function, args, kwargs)
-    region = PureRegion(_standing_alone(function), getattr(function, "__name__", "function"))
+    region = _Exported(_standing_alone(function), getattr(function, "__name__", "function"))
     result = region(*[tree_map(_plain, a) for a in args], **{k: tree_map(_plain, v) for k, v in kwargs.items()})
     if not region.programs:
         raise ExportError("[export] must be called in lazy mode, outside of grad() and of traced functions")
@@ -71,6 +71,27 @@ def export(function: Callable[..., Any], path: str | os.PathLike[str], *args: An
         file.write(text)
     mx.package().nd.save(params_file, {f"arg:{k}": mx.ndarray(v) for k, v in parameters.items()})
     return symbol_file, params_file
+
+
+class _Account(Session):
+    """Of a function that is being exported: lists that it captures are what they are now."""
+
+    __slots__ = ()
+
+    def read(self, source: Any, again: Callable[[], Any], result: Handle) -> None:
+        """A copied list is a constant."""
+
+    def host_call(self, name: str) -> None:
+        """What NumPy runs is no part of a symbol.
+
+        Raises:
+            ExportError: always.
+        """
+        raise ExportError(f"[export] {name} has no MXNet operator (called at {user_line()}); compute it outside of the exported function")
+
+
+class _Exported(PureRegion):
+    session = _Account
 
 
 def _plain(leaf: Any) -> Any:
@@ -137,7 +158,7 @@ def _graph(program: Program, names: Mapping[int, str]) -> tuple[Graph, list[tupl
     if program.writes:
         raise ExportError("[export] the function writes to an argument or to a captured array; return the new value instead")
     if program.makers:
-        raise ExportError("[export] the function draws random numbers or copies lists; pass them as arguments")
+        raise ExportError("[export] the function draws random numbers; pass them as arguments")
     given: list[tuple[str, Any]] = []
     for kind, which, chain in program.sources:
         if kind == "argument":
@@ -194,13 +215,37 @@ def _with_an_axis(node: Node, operands: list[Ref], named: dict[str, Any]) -> Ref
     return reshape(found, shape=(1,)) if found.shape == () else found
 
 
+def _without_guards(program: dict[str, Any], results: int, guards: int) -> dict[str, Any]:
+    """The symbol's JSON with nothing but what its results need: no one looks at guards where it is loaded.
+
+    Raises:
+        ExportError: what else it yields belongs to gradient operators, which fail without it.
+    """
+    heads = program["heads"]
+    if len(heads) > results + guards:
+        raise ExportError("[export] a gradient of a layer needs the layer's own result beside it; return that too")
+    heads, nodes = heads[:results], program["nodes"]
+    kept = sorted(argument_order(nodes, heads))
+    place = {old: new for new, old in enumerate(kept)}
+    for node in (nodes[i] for i in kept):
+        node["inputs"] = [[place[e[0]], *e[1:]] for e in node["inputs"]]
+        if "control_deps" in node:
+            node["control_deps"] = [place[i] for i in node["control_deps"]]
+    return {
+        **program,
+        "nodes": [nodes[i] for i in kept],
+        "heads": [[place[e[0]], *e[1:]] for e in heads],
+        "node_row_ptr": list(range(len(kept) + 1)),
+    }
+
+
 def _written(graph: Graph, given: Sequence[tuple[str, Any]]) -> tuple[str, dict[str, np.ndarray]]:
     """The symbol's JSON, with names, and the values of its parameters."""
     stages = partition(graph, lambda position, node: True)
     if len(stages) != 1:
         raise ExportError("[export] the function computes nothing from its arguments")
     lowered = lower(graph, stages[0])
-    program = json.loads(lowered.json)
+    program = _without_guards(json.loads(lowered.json), len(stages[0].produces), len(lowered.guards))
     nodes = program["nodes"]
     by_position = dict(zip(graph.inputs, given, strict=True))
     parameters: dict[str, np.ndarray] = {}

@@ -8,20 +8,23 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as onp
 
 from ..exec import mx
-from ..numpy.convert import as_handle
+from ..numpy.array import Array
+from ..numpy.convert import as_handle, chosen_dtype
+from ..trace.context import current_context
 from ..trace.handle import Handle
 from ..trace.op import TABLE
+from ..trace.recorder import current
+from ..trace.splice import Splicing
 from .alone import run_alone
 from .operators import OPERATORS, Call, Translator, Untranslated, translator_of
 from .program import Program, SymbolNode, parse
 
-Array = Any
 Shape = tuple[int, ...]
 
 # heads take their label as second input, and predict without it
@@ -51,11 +54,11 @@ class Function:
     """
 
     def __init__(self, symbol: Any, input_shapes: Mapping[str, Shape] | None = None, name: str | None = None) -> None:
-        self.params: dict[str, Array] = {}
+        self.params: dict[str, Any] = {}
         if input_shapes is not None and not isinstance(input_shapes, Mapping):
             raise TypeError(f"[Function] input_shapes must be a dict such as {{'x': (8, 3, 10, 10)}}; got {input_shapes!r}")
         self._inputs: tuple[str, ...] | None = None if input_shapes is None else tuple(input_shapes)
-        if hasattr(symbol, "collect_params"):
+        if hasattr(symbol, "collect_params") and hasattr(symbol, "hybrid_forward"):
             symbol = self._from_block(symbol)
         if not (hasattr(symbol, "tojson") and hasattr(symbol, "list_arguments")):
             raise TypeError(f"[Function] takes an MXNet symbol or a Gluon HybridBlock; got {type(symbol).__name__}")
@@ -72,6 +75,13 @@ class Function:
         self._program: Program = parse(symbol.tojson())
         self._counts = self._output_counts()
         self._labels = self._label_names()
+        # by which splices know the function, without keeping it alive
+        self._identity = object()
+        self._names = frozenset((*self.arguments, *self.auxiliary))
+        read = {i for entries in (*(n.inputs for n in self._program.nodes), self._program.heads) for i, _ in entries}
+        self._read = tuple([n.name for i, n in enumerate(self._program.nodes) if n.op == "null" and i in read])
+        # arrays that the symbol makes, of a length that follows from what they meet
+        self._unsized = frozenset([n.name for n in self._program.nodes if n.op != "null" and _is_unsized(n)])
         self._steps = [(node, counts, _translation(node)) for node, counts in zip(self._program.nodes, self._counts, strict=True)]
 
     @classmethod
@@ -103,9 +113,8 @@ class Function:
         """The symbol of a Gluon block; its initialised parameters are taken over."""
         package = mx.package()
         names = self._inputs or _input_names(block)
-        found = block(*[package.symbol.var(n) for n in names])
-        if isinstance(found, (list, tuple)):
-            found = package.symbol.Group(list(found))
+        found = _symbols(block(*[package.symbol.var(n) for n in names]))
+        found = found[0] if len(found) == 1 else package.symbol.Group(found)
         self._inputs = names
         for key, parameter in block.collect_params().items():
             if parameter._data is not None:
@@ -136,45 +145,66 @@ class Function:
 
         Args:
             args: the inputs in order, where it is known which arguments are inputs: of a block, or with `input_shapes`.
-            arguments: arrays by the symbol's names. What is in `params` may be left out, and, unless `is_train`, labels.
+            arguments: arrays by the symbol's names. What is in `params` may be left out, and, unless `is_train`, labels. Other names are
+                passed over, so that a model can give all its parameters: `function(x=x, **model.params)`.
 
         Raises:
-            TypeError: an argument is missing, unknown, or given twice.
+            TypeError: an argument is missing, or given twice.
             ValueError: shapes do not fit.
         """
         if args:
             self._name_positional(args, arguments)
-        values: dict[str, Any] = {}
-        for key, value in arguments.items():
-            if key not in self.arguments and key not in self.auxiliary:
-                raise TypeError(f"[Function] {self.name!r} has no argument {key!r}; it has {', '.join((*self.arguments, *self.auxiliary))}")
-            values[key] = as_handle(value)
-        self._complete(values)
-        call = Call(bool(self.is_train))
+        own = self._names
+        values: dict[str, Any] = {
+            key: value if type(value) is Array else as_handle(value) for key, value in arguments.items() if key in own
+        }
+        if len(values) < len(own):
+            self._complete(values, [key for key in arguments if key not in own])
+        is_train = bool(self.is_train)
+        program = (self._identity, is_train, current_context(), chosen_dtype())
+        splicing = Splicing(current(), program, [values[k] for k in self._read])
+        known = splicing.replay()
+        if known is None:
+            outputs, updates = self._record(values, is_train)
+            splicing.remember((*outputs, *updates.values()), tuple(updates))
+        else:
+            results, moved = known
+            count = len(results) - len(moved)
+            outputs, updates = results[:count], dict(zip(moved, results[count:], strict=True))
+        for key, new in updates.items():
+            values[key][...] = new
+        if not self._shapes:
+            self._shapes = {k: v.shape for k, v in values.items() if k in self.arguments and v is not None}
+        return outputs[0] if len(outputs) == 1 else outputs
+
+    def _record(self, values: Mapping[str, Any], is_train: bool) -> tuple[list[Any], dict[str, Any]]:
+        """Walk through the program: the results, and the new values of auxiliary states by name."""
+        call = Call(is_train)
         results: list[tuple[Any, ...]] = []
+        sizes = self._sizes(values) if self._unsized else {}
         for node, count, translation in self._steps:
             if translation is None:
                 results.append((values[node.name],))
                 continue
             inputs = [results[i][k] for i, k in node.inputs]
             if isinstance(translation, str):
-                found: Any = run_alone(node, inputs, count, call.is_train, translation)
+                found: Any = run_alone(call, node, inputs, count, translation)
             else:
+                attributes = {**node.attributes, "shape": sizes[node.name]} if node.name in self._unsized else node.attributes
                 try:
-                    found = translation(call, *inputs, **node.attributes)
+                    found = translation(call, *inputs, **attributes)
                 except Untranslated as reason:
-                    found = run_alone(node, inputs, count, call.is_train, str(reason))
+                    found = run_alone(call, node, inputs, count, str(reason))
             results.append(found if isinstance(found, tuple) else (found,))
-        for key in self.auxiliary:
-            state = values[key]
-            new = call.updates.get(id(state))
-            if new is not None:
-                state[...] = new
         given = {id(v) for v in values.values()}
         outputs = [_own(results[i][k], given) for i, k in self._program.heads]
-        if not self._shapes:
-            self._shapes = {k: v.shape for k, v in values.items() if k in self.arguments and v is not None}
-        return outputs[0] if len(outputs) == 1 else outputs
+        return outputs, {k: call.updates[id(values[k])] for k in self.auxiliary if id(values[k]) in call.updates}
+
+    def _sizes(self, values: Mapping[str, Any]) -> dict[str, Shape]:
+        """Shapes of the arrays of which the symbol leaves a length open."""
+        inside = self.symbol.get_internals()
+        found = self._infer({k: v.shape for k, v in values.items() if k in self.arguments and v is not None}, inside)[1]
+        return dict(zip([n.removesuffix("_output") for n in inside.list_outputs()], found, strict=True))
 
     def _name_positional(self, args: tuple[Any, ...], arguments: dict[str, Any]) -> None:
         if self._inputs is None or len(args) > len(self._inputs):
@@ -187,8 +217,8 @@ class Function:
                 raise TypeError(f"[Function] {key!r} is given twice, by position and by name")
             arguments[key] = value
 
-    def _complete(self, values: dict[str, Any]) -> None:
-        """Fill in what the call left out."""
+    def _complete(self, values: dict[str, Any], others: Sequence[str]) -> None:
+        """Fill in what the call left out; names that are not the symbol's explain what is missing."""
         for key in self.arguments:
             if key not in values and key in self.params:
                 values[key] = as_handle(self.params[key])
@@ -196,6 +226,10 @@ class Function:
         labels = [k for k in missing if k in self._labels and not self.is_train]
         if len(missing) > len(labels):
             absent = [k for k in missing if k not in labels]
+            if others:
+                raise TypeError(
+                    f"[Function] {self.name!r} has no argument {others[0]!r}; it has {', '.join((*self.arguments, *self.auxiliary))}"
+                )
             hint = "; set is_train = False to predict without labels" if all(k in self._labels for k in absent) else ""
             raise TypeError(f"[Function] {self.name!r} misses {', '.join(absent)}; its arguments are {', '.join(self.arguments)}{hint}")
         for key in self.auxiliary:
@@ -218,13 +252,13 @@ class Function:
         return self.params[key]
 
     # -- shapes ---------------------------------------------------------------------------------------------------------------------------
-    def _infer(self, shapes: Mapping[str, Shape]) -> tuple[list[Shape], list[Shape], list[Shape]]:
+    def _infer(self, shapes: Mapping[str, Shape], symbol: Any = None) -> tuple[list[Shape], list[Shape], list[Shape]]:
         """MXNet's inference: shapes of the arguments, the outputs and the auxiliary states."""
         try:
             with warnings.catch_warnings():
                 # what is missing is said below
                 warnings.simplefilter("ignore")
-                found = self.symbol.infer_shape(**shapes)
+                found = (self.symbol if symbol is None else symbol).infer_shape(**shapes)
         except mx.package().base.MXNetError as error:
             lines = [line.strip() for line in str(error).splitlines() if line.strip()]
             raise ValueError(f"[Function] shapes of {self.name!r} do not fit: {lines[-1]}; given {dict(shapes)}") from None
@@ -289,6 +323,17 @@ def _translation(node: SymbolNode) -> Translator | str | None:
         return str(reason)
 
 
+def _is_unsized(node: SymbolNode) -> bool:
+    """Whether a node makes an array of which a length is left open: MXNet writes 0."""
+    shape = node.attributes.get("shape")
+    return not node.inputs and (shape == 0 or (isinstance(shape, tuple) and 0 in shape))
+
+
+def _symbols(found: Any) -> list[Any]:
+    """What a block returns, without its lists."""
+    return [s for part in found for s in _symbols(part)] if isinstance(found, (list, tuple)) else [found]
+
+
 def _own(result: Any, given: set[int]) -> Any:
     """A result as an array of its own, where it is an argument or a view of something."""
     if id(result) in given or (result.alias is not None and result.alias.base is not None):
@@ -298,9 +343,14 @@ def _own(result: Any, given: set[int]) -> Any:
 
 def _input_names(block: Any) -> tuple[str, ...]:
     """Names of a block's inputs, as Gluon gives them."""
-    forward = inspect.signature(block.hybrid_forward).parameters.values()
-    own = set(getattr(block, "_reg_params", ()))
-    positional = [p for p in forward if p.kind is p.POSITIONAL_OR_KEYWORD and p.default is p.empty and p.name not in own]
-    # the first is `F`
-    count = max(len(positional) - 1, 1)
+    called = list(inspect.signature(block.__call__).parameters.values())
+    if all(p.kind is not p.VAR_POSITIONAL for p in called):
+        # its own call (that of recurrent layers may leave out the states)
+        count = sum(p.kind is p.POSITIONAL_OR_KEYWORD and p.default is p.empty for p in called)
+    else:
+        forward = inspect.signature(block.hybrid_forward).parameters.values()
+        own = set(getattr(block, "_reg_params", ()))
+        # the first is `F`
+        count = sum(p.kind is p.POSITIONAL_OR_KEYWORD and p.default is p.empty and p.name not in own for p in forward) - 1
+    count = max(count, 1)
     return ("data",) if count == 1 else tuple([f"data{k}" for k in range(count)])

@@ -19,6 +19,7 @@ from ..trace.handle import Handle
 from ..trace.recorder import current
 from . import heads
 from .function import Function
+from .random import DRAWS, sampled
 
 np: Any = _namespace
 
@@ -146,27 +147,11 @@ def _sampled(draw: Callable[..., Any]) -> Callable[..., Any]:
     """A random function of arrays of parameters: for each of them `shape` draws."""
 
     def sample(*parameters: Any, shape: Any = (), dtype: Any = "float32") -> Any:
-        arrays = [np.asarray(p) for p in parameters]
         shape = shape if isinstance(shape, tuple) else (shape,)
-        wide = [a.reshape(a.shape + (1,) * len(shape)) for a in arrays]
-        return draw(*wide, arrays[0].shape + shape).astype(dtype)
+        return sampled(draw, tuple([np.asarray(p) for p in parameters]), shape).astype(dtype)
 
     return sample
 
-
-def _generalized(mu: Any, alpha: Any, size: Any) -> Any:
-    return np.random.poisson(np.random.gamma(1.0 / alpha, alpha * mu, size))
-
-
-_DRAWS: dict[str, tuple[Callable[..., Any], tuple[tuple[str, float], ...]]] = {
-    "uniform": (lambda low, high, size: np.random.uniform(low, high, size), (("low", 0.0), ("high", 1.0))),
-    "normal": (lambda loc, scale, size: np.random.normal(loc, scale, size), (("loc", 0.0), ("scale", 1.0))),
-    "exponential": (lambda lam, size: np.random.exponential(1.0 / lam, size), (("lam", 1.0),)),
-    "gamma": (lambda alpha, beta, size: np.random.gamma(alpha, beta, size), (("alpha", 1.0), ("beta", 1.0))),
-    "poisson": (lambda lam, size: np.random.poisson(lam, size), (("lam", 1.0),)),
-    "negative_binomial": (lambda k, p, size: np.random.negative_binomial(k, p, size), (("k", 1.0), ("p", 1.0))),
-    "generalized_negative_binomial": (_generalized, (("mu", 1.0), ("alpha", 1.0))),
-}
 
 _OTHERS: dict[str, Callable[..., Any]] = {
     "softmax_output": softmax_output,
@@ -178,9 +163,9 @@ _OTHERS: dict[str, Callable[..., Any]] = {
     "from_numpy": lambda x, zero_copy=False: np.array(x),
     "shuffle": lambda x: np.random.permutation(x),
     "random_randint": lambda low, high, shape=(1,), dtype="int32": np.random.randint(low, high, shape).astype(dtype),
-    **{f"random_{name}": _drawn(draw, *defaults) for name, (draw, defaults) in _DRAWS.items()},
-    **{f"sample_{name}": _sampled(draw) for name, (draw, _) in _DRAWS.items()},
-    **{name: _drawn(*_DRAWS[name][:1], *_DRAWS[name][1]) for name in ("uniform", "normal")},
+    **{f"random_{name}": _drawn(draw, *defaults) for name, (draw, defaults) in DRAWS.items()},
+    **{f"sample_{name}": _sampled(draw) for name, (draw, _) in DRAWS.items()},
+    **{name: _drawn(*DRAWS[name][:1], *DRAWS[name][1]) for name in ("uniform", "normal")},
 }
 
 MAPPED = _OPERATORS | set(_OTHERS)

@@ -85,6 +85,11 @@ def _require(name: str, value: Any, *legal: Any) -> None:
         raise Untranslated(f"no translation for {name}={value!r}")
 
 
+def _several(value: Any) -> tuple[int, ...]:
+    """An attribute of several numbers, of which a single one may stand by itself."""
+    return value if isinstance(value, tuple) else (value,)
+
+
 def _reshaped(x: Array, shape: Sequence[int]) -> Array:
     if -1 in shape:
         known = math.prod([n for n in shape if n != -1])
@@ -298,7 +303,7 @@ def _target_shape(shape: tuple[int, ...], wanted: tuple[int, ...]) -> tuple[int,
 @operator("Reshape")
 def _reshape(call: Call, x: Array, *, shape: Any = (), reverse: bool = False, target_shape: Any = (), keep_highest: bool = False) -> Array:
     _require("target_shape", target_shape, (), 0)
-    wanted = tuple(shape)
+    wanted = _several(shape)
     if reverse:
         if -4 in wanted:
             raise Untranslated("no translation for Reshape with reverse and the code -4")
@@ -312,7 +317,7 @@ operator("reshape_like")(lambda call, x, like: _reshaped(x, like.shape))
 
 @operator("transpose")
 def _transpose(call: Call, x: Array, *, axes: Any = ()) -> Array:
-    return TABLE["transpose"](x, axes=tuple(a % x.ndim for a in axes) if axes else tuple(range(x.ndim))[::-1])
+    return TABLE["transpose"](x, axes=tuple(range(x.ndim))[::-1] if axes == () else tuple(a % x.ndim for a in _several(axes)))
 
 
 @operator("SwapAxis")
@@ -401,7 +406,7 @@ def _broadcast_axis(call: Call, x: Array, *, axis: Any = (), size: Any = ()) -> 
 
 @operator("broadcast_to")
 def _broadcast_to(call: Call, x: Array, *, shape: Any) -> Array:
-    return TABLE["broadcast_to"](x, shape=tuple([n or m for n, m in zip(shape, x.shape, strict=True)]))
+    return TABLE["broadcast_to"](x, shape=tuple([n or m for n, m in zip(_several(shape), x.shape, strict=True)]))
 
 
 @operator("broadcast_like")
@@ -435,9 +440,6 @@ def _made(name: str, make: Callable[..., Array]) -> None:
 _made("_zeros", np.zeros)
 _made("_ones", np.ones)
 _made("_full", lambda shape, dtype, value: np.full(shape, value, dtype=dtype))
-# drawn at the call, from NumPy's generator
-_made("_random_uniform", lambda shape, dtype, low=0.0, high=1.0: np.random.uniform(low, high, shape).astype(dtype))
-_made("_random_normal", lambda shape, dtype, loc=0.0, scale=1.0: np.random.normal(loc, scale, shape).astype(dtype))
 
 
 @operator("_arange")
@@ -671,6 +673,7 @@ def _convolution(
     layout: Any = None,
 ) -> Array:
     _require("layout", layout, *_PLAIN_LAYOUTS)
+    kernel = _several(kernel)
     given = {
         "stride": _spatial(stride, kernel, 1),
         "pad": _spatial(pad, kernel, 0),
@@ -699,12 +702,13 @@ def _deconvolution(
     layout: Any = None,
 ) -> Array:
     _require("layout", layout, *_PLAIN_LAYOUTS)
+    kernel = _several(kernel)
     strides, dilates = _spatial(stride, kernel, 1), _spatial(dilate, kernel, 1)
     pads, adjust = _spatial(pad, kernel, 0), _spatial(adj, kernel, 0)
     if target_shape:
         # what hangs over is cut off, half of it at either end
         spans = [(k - 1) * d + 1 for k, d in zip(kernel, dilates, strict=True)]
-        over = [(n - 1) * t + s - wanted for n, t, s, wanted in zip(x.shape[2:], strides, spans, target_shape, strict=True)]
+        over = [(n - 1) * t + s - wanted for n, t, s, wanted in zip(x.shape[2:], strides, spans, _several(target_shape), strict=True)]
         pads, adjust = tuple([(o + 1) // 2 for o in over]), tuple([o % 2 for o in over])
     return layers.deconvolve(x, w, None if no_bias else b, strides, pads, dilates, adjust, num_group)
 
@@ -729,6 +733,7 @@ def _pooling(
     _require("pooling_convention", pooling_convention, "valid", "full")
     if global_pool:
         return layers.pool(x, pool_type)
+    kernel = _several(kernel)
     given = {
         "kernel": kernel,
         "stride": _spatial(stride, kernel, 1),
@@ -744,8 +749,13 @@ def _softrelu(x: Array) -> Array:
     return np.logaddexp(x, 0.0)
 
 
+def _relu(x: Array) -> Array:
+    # in oneDNN's memory order, from convolution to pooling
+    return TABLE["image_relu" if x.dtype == onp.float32 and 3 <= x.ndim <= 5 else "relu"](x)
+
+
 _ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
-    "relu": TABLE["relu"],
+    "relu": _relu,
     "sigmoid": TABLE["sigmoid"],
     "tanh": TABLE["tanh"],
     "softrelu": _softrelu,
@@ -855,10 +865,13 @@ def _dropout(call: Call, x: Array, *, p: float = 0.5, mode: str = "training", ax
     if p == 0.0 or not (call.is_train or mode == "always"):
         return np.positive(x)
     shared = axes if isinstance(axes, tuple) else (axes,)
-    shape = tuple([1 if k in shared else n for k, n in enumerate(x.shape)])
+    return _dropped(x, p, tuple([1 if k in shared else n for k, n in enumerate(x.shape)]))
+
+
+def _dropped(x: Array, p: float, shape: tuple[int, ...]) -> Array:
     # from NumPy's generator, in program order
     kept = np.random.random_sample(shape) >= p
-    return np.where(kept, x * (1.0 / (1.0 - p)), 0.0)
+    return np.where(kept, x * (1.0 / (1.0 - p) if p < 1.0 else 0.0), 0.0)
 
 
 @operator("RNN")
@@ -882,9 +895,33 @@ def _rnn(
     for name, value in (("projection_size", projection_size), ("clip", lstm_state_clip_min), ("clip", lstm_state_clip_max)):
         _require(name, value, None, "None")
     _require("use_sequence_length", bool(use_sequence_length), False)
+    both = bool(bidirectional)
     if p > 0.0 and num_layers > 1 and call.is_train:
-        raise NotImplementedError(
-            f"[RNN] dropout between layers (p={p}) draws inside MXNet's operator; put a Dropout between single layers"
-        )
-    found = layers.recurrent(mode, x, parameters, *states, layers=num_layers, bidirectional=bool(bidirectional))
+        found = _with_dropout(mode, x, parameters, states, state_size, num_layers, both, p)
+    else:
+        found = layers.recurrent(mode, x, parameters, *states, layers=num_layers, bidirectional=both)
     return found if state_outputs else found[0]
+
+
+_GATES = {"rnn_relu": 1, "rnn_tanh": 1, "gru": 3, "lstm": 4}
+
+
+def _with_dropout(
+    mode: str, x: Array, parameters: Array, states: tuple[Array, ...], state_size: int, count: int, both: bool, p: float
+) -> tuple[Array, ...]:
+    """A network layer by layer, with dropout of what the next layer gets."""
+    directions = 1 + both
+    rows = directions * _GATES[mode] * state_size
+    widths = [x.shape[2] + state_size, *[directions * state_size + state_size] * (count - 1)]
+    # all matrices, then all bias vectors
+    matrix, bias = 0, rows * sum(widths)
+    last: list[tuple[Array, ...]] = []
+    for k, width in enumerate(widths):
+        if k:
+            x = _dropped(x, p, x.shape)
+        own = np.concatenate([parameters[matrix : matrix + rows * width], parameters[bias : bias + 2 * rows]])
+        first = [s[k * directions : (k + 1) * directions] for s in states]
+        x, *after = layers.recurrent(mode, x, own, *first, layers=1, bidirectional=both)
+        last.append(tuple(after))
+        matrix, bias = matrix + rows * width, bias + 2 * rows
+    return (x, *[np.concatenate(parts, axis=0) for parts in zip(*last, strict=True)])

@@ -48,6 +48,10 @@ class Context:
     def __repr__(self) -> str:
         return f"{self.device_type}({self.device_id})"
 
+    def as_mxnet_context(self) -> Any:
+        """The same device as an `mxnet.Context`, for code that calls MXNet beside us; loads mxnet."""
+        return _mxnet_context(self.device_type, self.device_id)
+
     def __enter__(self) -> Context:
         require(self)
         stack = _local.stack
@@ -78,6 +82,7 @@ def _no_gpus() -> int:
 
 
 _gpu_counter: Callable[[], int] = _no_gpus
+_mxnet_context: Callable[[str, int], Any]
 
 
 class _Local(threading.local):
@@ -93,6 +98,12 @@ def set_gpu_counter(counter: Callable[[], int]) -> None:
     """Told by the execution layer how to count the GPUs that the installed mxnet sees."""
     global _gpu_counter
     _gpu_counter = counter
+
+
+def set_mxnet_context(make: Callable[[str, int], Any]) -> None:
+    """Told by the execution layer how to make MXNet's own context."""
+    global _mxnet_context
+    _mxnet_context = make
 
 
 def num_gpus() -> int:

@@ -107,6 +107,8 @@ class Op:
         raises: whether running it can raise because of values (IndexError, LinAlgError ...).
         view: whether NumPy may return a view (the type rule's strides tell which).
         work: `(operand types, params by name)` -> the multiplications that one call takes, where it is more than one per element.
+        blocked: whether MXNet's operator, for float32 images, reads and leaves oneDNN's own memory order, or works in place on what does.
+            What comes between two such operators is quickest as such an operator: anything else would copy into C order and back.
         ulp: how many units in the last place MXNet's result may differ from NumPy's; None: the family's default (exact, for most).
         put: for a view: `put(x, new, *scalar operands, **params)` -> x with what the view shows replaced by `new`; how a write through a
             view reaches its base. None: the view cannot be written through.
@@ -118,6 +120,7 @@ class Op:
 
     __slots__ = (
         "arity",
+        "blocked",
         "defaults",
         "doc",
         "family",
@@ -169,6 +172,7 @@ class Op:
         put: Callable[..., Any] | None = None,
         merge: Callable[[Params, Params, Params, Params], tuple[Params, Params] | None] | None = None,
         work: Callable[[Types, dict[str, Any]], int] | None = None,
+        blocked: bool = False,
         ulp: int | None = None,
         samples: tuple[Sample, ...] = (),
         doc: str = "",
@@ -181,7 +185,7 @@ class Op:
         self.fill = fill
         self.scalar_range, self.scalar_error = scalar_range, scalar_error
         self.inplace, self.raises, self.view, self.put, self.merge = inplace, raises, view, put, merge
-        self.work, self.ulp, self.samples, self.doc = work, ulp, samples, doc
+        self.work, self.blocked, self.ulp, self.samples, self.doc = work, blocked, ulp, samples, doc
 
     def __repr__(self) -> str:
         return f"<op {self.name}>"

@@ -42,12 +42,13 @@ class Session:
         name: of the region.
         sources: for each input of the segment, where its value came from.
         redo: how to make an array again that each call makes anew (a random draw, a copy of what is not ours), and the one that was made.
+        copies: those of them that are copies.
         foreign: captured arrays of NumPy's own.
         masks: captured masks of NumPy's own (they decide about shapes), and what they were.
         written: arrays made before the call that were given another value.
     """
 
-    __slots__ = ("_arguments", "_made", "_recorder", "foreign", "masks", "name", "redo", "sources", "written")
+    __slots__ = ("_arguments", "_made", "_recorder", "copies", "foreign", "masks", "name", "redo", "sources", "written")
 
     def __init__(self, name: str, recorder: Recorder, arguments: Mapping[int, tuple[int, Handle]]) -> None:
         self.name = name
@@ -58,6 +59,7 @@ class Session:
         self._made: dict[int, Any] = {}
         self.sources: list[Source] = []
         self.redo: list[tuple[Callable[[], Any], Any, ArrayType]] = []
+        self.copies: list[tuple[Callable[[], Any], Any]] = []
         self.foreign: list[np.ndarray] = []
         self.masks: list[tuple[np.ndarray, np.ndarray]] = []
         self.written: list[Handle] = []
@@ -114,8 +116,22 @@ class Session:
         """Told by the numpy layer: `result` was copied from something of the caller's that may change, and `again()` copies it anew."""
         assert result.memory is not None
         self.redo.append((again, result.memory, result.type))
+        self.copies.append((again, result.memory))
         if isinstance(source, np.ndarray):
             self.foreign.append(source)
+
+    def check_copies(self) -> None:
+        """At the end of the call: what it copied from is still what it was.
+
+        Raises:
+            TraceError: the function itself has changed it, which a later call, whose Python is skipped, would not.
+        """
+        for again, memory in self.copies:
+            if on_host(value_of(again(), "trace")).tobytes() != on_host(memory).tobytes():
+                raise TraceError(
+                    f"[trace] {self.name!r} is traced with pure=True, but changes an array or list of the caller's, or one of NumPy's that "
+                    "it made, after it was copied; make it with minpy_jit.numpy, or drop pure=True"
+                )
 
     def masked(self, mask: np.ndarray) -> None:
         """Told by the numpy layer: a mask of the caller's chose elements."""
@@ -183,7 +199,13 @@ class Program:
 
 
 class PureRegion(Region):
-    """A region whose Python is skipped once it is known."""
+    """A region whose Python is skipped once it is known.
+
+    Attributes:
+        session: the kind of account that is kept of the first call.
+    """
+
+    session: type[Session] = Session
 
     def __init__(self, function: Callable[..., Any] | None, name: str | None = None) -> None:
         super().__init__(function, name)
@@ -229,7 +251,7 @@ class PureRegion(Region):
                 arguments[id(handle)] = (k, handle)
             given.append(_view(handle, chain, leaf.type) if chain and isinstance(leaf, Handle) else handle)
         args, kwargs = structure.build(given)
-        session = Session(self.name, recorder, arguments)
+        session = self.session(self.name, recorder, arguments)
         witness = session.made
         try:
             # within: Ctrl-C may come the moment a call returns
@@ -238,6 +260,7 @@ class PureRegion(Region):
             recorder.session = session
             witnesses.append(witness)
             result = self.function(*args, **kwargs)
+            session.check_copies()
             outputs, shape = flatten(result)
             fresh: dict[int, tuple[int, tuple[int, ArrayType]]] = {}
             results = [self._result(o, session, segment, fresh) for o in outputs]

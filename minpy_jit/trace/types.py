@@ -121,6 +121,18 @@ def is_contiguous(shape: Sequence[int], strides: Sequence[int], itemsize: int) -
     return True
 
 
+def overlaps(shape: Shape, strides: Shape) -> bool:
+    """Whether two elements may lie at one place (exact for what slices, transpositions and broadcasting make of dense memory)."""
+    if 0 in shape:
+        return False
+    reach = 0
+    for step, n in sorted((abs(s), n) for n, s in zip(shape, strides, strict=True) if n != 1):
+        if step <= reach:
+            return True
+        reach += step * (n - 1)
+    return False
+
+
 def is_f_contiguous(type_: ArrayType) -> bool:
     """NumPy's F-contiguity."""
     if type_.strides is None and sum(n != 1 for n in type_.shape) <= 1:

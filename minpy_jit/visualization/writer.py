@@ -22,6 +22,19 @@ from .summaryOps import Summary, histogramSummary, imageSummary, scalarSummary
 _BATCH = 64
 
 
+def event_file_writer() -> Any:
+    """TensorBoard's own class that writes event files.
+
+    Raises:
+        ImportError: the package `tensorboard` is not installed.
+    """
+    try:
+        from tensorboard.summary.writer.event_file_writer import EventFileWriter
+    except ImportError as error:
+        raise ImportError(f"[visualization] needs the package tensorboard ({error}); pip install 'minpy-jit[tensorboard]'") from None
+    return EventFileWriter
+
+
 class SummaryWriter:
     """Writes TensorBoard's event files.
 
@@ -34,12 +47,9 @@ class SummaryWriter:
     """
 
     def __init__(self, logdir: str | os.PathLike[str], flush_secs: float = 120.0) -> None:
-        try:
-            from tensorboard.summary.writer.event_file_writer import EventFileWriter
-        except ImportError as error:
-            raise ImportError(f"[visualization] needs the package tensorboard ({error}); pip install 'minpy-jit[tensorboard]'") from None
+        make = event_file_writer()
         self.logdir = os.fspath(logdir)
-        self._writer = EventFileWriter(self.logdir)
+        self._writer = make(self.logdir)
         self._flush_secs = flush_secs
         self._held: list[tuple[Summary, int, float]] = []
         self._closed = False
@@ -88,6 +98,16 @@ class SummaryWriter:
         graph = eliminate_dead(graph_of(program.end, program.slots))
         self._writer.add_event(Event(wall_time=time.time(), graph_def=_graph_def(graph).SerializeToString()))
         del held
+
+    def restart(self, step: int) -> None:
+        """What earlier files of the directory hold of this step and later ones is taken back: TensorBoard shows what comes from here on.
+
+        It reads files in the order of their names, which begin with the second in which they were made.
+        """
+        from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+
+        self._write()
+        self._writer.add_event(Event(wall_time=time.time(), step=step, session_log=SessionLog(status=SessionLog.START)))
 
     def _write(self) -> None:
         from tensorboard.compat.proto.event_pb2 import Event

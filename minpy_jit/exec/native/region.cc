@@ -69,11 +69,20 @@ MXReturnValue infer_shape(const std::unordered_map<std::string, std::string>& at
   return MX_SUCCESS;
 }
 
+template <typename T>
+T pointer_attribute(const std::unordered_map<std::string, std::string>& attributes, const char* name) {
+  // 0, and none at all: null
+  auto found = attributes.find(name);
+  return found == attributes.end() ? nullptr : reinterpret_cast<T>(static_cast<uintptr_t>(std::strtoull(found->second.c_str(), nullptr, 10)));
+}
+
 class Region : public CustomStatefulOp {
  public:
   Region(const std::unordered_map<std::string, std::string>& attributes)
-      : kernel_(reinterpret_cast<Kernel>(std::strtoull(attribute(attributes, "kernel").c_str(), nullptr, 10))),
-        threads_(std::atoi(attribute(attributes, "threads").c_str())) {
+      : kernel_(pointer_attribute<Kernel>(attributes, "kernel")),
+        threads_(std::atoi(attribute(attributes, "threads").c_str())),
+        addresses_(pointer_attribute<void* const*>(attributes, "addresses")),
+        started_(pointer_attribute<uint64_t*>(attributes, "started")) {
     ignore_warn = true;
   }
 
@@ -81,6 +90,13 @@ class Region : public CustomStatefulOp {
     tensors_.clear();
     for (MXTensor& t : *inputs) tensors_.push_back(t.data_ptr);
     for (MXTensor& t : *outputs) tensors_.push_back(t.data_ptr);
+    if (addresses_) {
+      // what stands elsewhere than where MXNet thinks
+      for (size_t k = 0; k < tensors_.size(); ++k) {
+        if (addresses_[k]) tensors_[k] = addresses_[k];
+      }
+      *started_ = 1;
+    }
     void** tensors = tensors_.data();
     int threads = threads_;
     const int most = omp_get_max_threads();
@@ -98,6 +114,9 @@ class Region : public CustomStatefulOp {
  private:
   const Kernel kernel_;
   const int threads_;
+  // one per tensor, null where MXNet's own holds; where to note that a run has begun
+  void* const* const addresses_;
+  uint64_t* const started_;
   std::vector<void*> tensors_;
 };
 
@@ -114,5 +133,8 @@ REGISTER_OP(_minpy_jit_region)
     .setInferType(infer_type)
     .setInferShape(infer_shape)
     .setCreateOpState(create, "cpu");
+
+// what the package asks before it loads this: its attributes must be the ones above (see regions/__init__.py)
+extern "C" __attribute__((visibility("default"))) int minpy_jit_region_version() { return 2; }
 
 MXReturnValue initialize(int version) { return version >= 10900 ? MX_SUCCESS : MX_FAIL; }

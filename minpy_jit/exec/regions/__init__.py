@@ -6,6 +6,7 @@ loops; emit.py and scalars.py: LLVM of them; jit.py: machine code; region.py: wh
 
 from __future__ import annotations
 
+import ctypes
 import importlib.util
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,11 @@ if TYPE_CHECKING:
     from .region import Region
 
 OPERATOR = "_minpy_jit_region"
+# of the operator's attributes, as the library says it
+VERSION = 2
+# bytes of a value from which on a region works on the array's own memory, and does not copy it into MXNet's (0.3 µs and 0.1 per KiB) or
+# leave it there
+DIRECT = 1 << 14
 _loaded = False
 
 
@@ -30,9 +36,17 @@ def _generator() -> bool:
     return all(importlib.util.find_spec(name) is not None for name in ("llvmlite", "scipy_openblas32"))
 
 
+@lru_cache(maxsize=1)
+def _current() -> bool:
+    """Whether the library is of this version of the package."""
+    assert native.LIBRARY is not None
+    version = getattr(ctypes.CDLL(native.LIBRARY), "minpy_jit_region_version", None)
+    return version is not None and version() == VERSION
+
+
 def built() -> bool:
     """Whether the operator is there, and the code generator that it needs."""
-    return native.LIBRARY is not None and _generator()
+    return native.LIBRARY is not None and _generator() and _current()
 
 
 def describe() -> str:
@@ -41,6 +55,8 @@ def describe() -> str:
         return "not built (no C++ compiler, or no MXNet, when minpy_jit was installed): MXNet's own operators run everything"
     if not _generator():
         return "needs the packages llvmlite and scipy-openblas32: MXNet's own operators run everything"
+    if not _current():
+        return "of another version of minpy_jit (install it again): MXNet's own operators run everything"
     return "on" if config.native else "off (config.native): MXNet's own operators run everything"
 
 
@@ -54,6 +70,23 @@ def available() -> bool:
         mx.load_operators(native.LIBRARY)
         _loaded = True
     return True
+
+
+def held() -> tuple[int, int]:
+    """How many compiled functions are held in memory, and their bytes."""
+    if not _loaded:
+        return 0, 0
+    from . import region
+
+    return region.codes.size()
+
+
+def clear() -> None:
+    """Forget the compiled functions in memory; those on disk stay."""
+    if _loaded:
+        from . import region
+
+        region.codes.clear()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ Turns of a nest's outer loops are numbered through (the last loop by vectors whe
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,9 @@ from .loops import (
     Affine,
     Apply,
     Buffer,
+    Copy,
     Expr,
+    Factor,
     Index,
     Kernel,
     Literal,
@@ -101,14 +103,15 @@ def widest(nest: Nest) -> int:
 class _NestWriter:
     """Writes one nest as `void nest(buffers ..., i64 first, i64 last)`."""
 
-    def __init__(self, module: ir.Module, nest: Nest, name: str) -> None:
+    def __init__(self, module: ir.Module, nest: Nest, name: str, aliased: Collection[Buffer]) -> None:
         self.nest = nest
         self.buffers = nest.buffers()
         function = ir.Function(module, ir.FunctionType(ir.VoidType(), [_PTR] * len(self.buffers) + [_I64, _I64]), name)
         function.linkage = "internal"
         function.attributes.add("noinline")
-        for argument in function.args[: len(self.buffers)]:
-            argument.add_attribute("noalias")
+        for buffer, argument in zip(self.buffers, function.args, strict=False):
+            if buffer not in aliased:
+                argument.add_attribute("noalias")
         self.function = function
         self.address = dict(zip(self.buffers, function.args, strict=False))
         self.first, self.last = function.args[-2:]
@@ -175,7 +178,7 @@ class _NestWriter:
         if not inner:
             # one turn
             for item in phase.body:
-                value = self._value(item.value, 1)
+                value = self.value(item.value, 1)
                 if isinstance(item, Store):
                     self._store(item, value, 1)
                 else:
@@ -187,8 +190,9 @@ class _NestWriter:
         width = self.lanes if extent > 1 else 1
         items = [i for i in phase.body if isinstance(i, Accumulate)]
         long = math.prod(e for e, _ in inner) > LONG_SUM
-        unroll = UNROLL if items and extent >= UNROLL * width else 1
-        sums = [[_Sum(self, item, width, long) for _ in range(unroll)] for item in items]
+        in_order = any(i.running for i in items)
+        unroll = UNROLL if items and extent >= UNROLL * width and not in_order else 1
+        sums = [[_partial(self, item, width, long) for _ in range(unroll)] for item in items]
         state = [v for row in sums for s in row for v in s.values]
         loops = []
         for outer_extent, outer_variable in inner[:-1]:
@@ -230,7 +234,7 @@ class _NestWriter:
         place = 0
         row = 0
         for item in phase.body:
-            value = self._value(item.value, width)
+            value = self.value(item.value, width)
             if isinstance(item, Store):
                 self._store(item, value, width)
                 continue
@@ -292,7 +296,7 @@ class _NestWriter:
         for phase, inner in zip(self.nest.phases, self.inner, strict=True):
             if not inner:
                 for item in phase.body:
-                    value = self._value(item.value, width)
+                    value = self.value(item.value, width)
                     if isinstance(item, Store):
                         self._store(item, value, width)
                     else:
@@ -301,7 +305,7 @@ class _NestWriter:
             self._enter(phase)
             items = [i for i in phase.body if isinstance(i, Accumulate)]
             long = math.prod(e for e, _ in inner) > LONG_SUM // (UNROLL * 16)
-            sums = [[_Sum(self, item, width, long)] for item in items]
+            sums = [[_partial(self, item, width, long)] for item in items]
             state = [v for row in sums for s in row for v in s.values]
             loops = []
             for extent, inner_variable in inner:
@@ -329,10 +333,12 @@ class _NestWriter:
             affine = expr.offset if isinstance(expr, Load) else expr.affine if isinstance(expr, Index) else None
             if affine is not None and any(v >= first for v, _ in affine.terms):
                 continue
+            if isinstance(expr, Register) and expr.accumulator.running:
+                continue
             if all(e in fixed for e in operands_of(expr)):
                 fixed.add(expr)
                 if not isinstance(expr, Literal):
-                    self._value(expr, width)
+                    self.value(expr, width)
 
     def _known(self, expr: Expr) -> Any:
         for memo in reversed(self.memo):
@@ -341,12 +347,16 @@ class _NestWriter:
                 return found
         return None
 
-    def _value(self, root: Expr, width: int) -> Any:
+    def value(self, root: Expr, width: int) -> Any:
         """The value, in all lanes of `width`."""
+        return self._wide(self._computed(root, width), width)
+
+    def _computed(self, root: Expr, width: int) -> Any:
+        """The value: one per lane, or one for all."""
         for expr in ordered([root]):
             if self._known(expr) is None:
                 self.memo[-1][expr] = self._made(expr, width)
-        return self._wide(self._known(root), width)
+        return self._known(root)
 
     def _wide(self, value: Any, width: int) -> Any:
         return Lanes(self.builder, width).spread(value) if width > 1 and not isinstance(value.type, ir.VectorType) else value
@@ -368,7 +378,8 @@ class _NestWriter:
             width = 1
         return Lanes(self.builder, width).apply(expr.function, values, expr.operands[-1].dtype, expr.dtype)
 
-    def _offset(self, affine: Affine) -> Any:
+    def _offset(self, affine: Affine, width: int) -> Any:
+        """An affine expression: that of the first lane, where all lanes follow from it, else one per lane."""
         builder = self.builder
         total: Any = None
         for variable, value in self.variables.items():
@@ -379,20 +390,40 @@ class _NestWriter:
             total = term if total is None else builder.add(total, term, flags=["nsw"])
         for expr, factor in affine.dynamic:
             value = self._known(expr)
+            if isinstance(value.type, ir.VectorType):
+                continue
             if value.type != _I64:
                 value = builder.sext(value, _I64)
             term = value if factor == 1 else builder.mul(value, ir.Constant(_I64, factor))
             total = term if total is None else builder.add(total, term)
         if total is None:
-            return ir.Constant(_I64, affine.const)
-        return builder.add(total, ir.Constant(_I64, affine.const)) if affine.const else total
+            total = ir.Constant(_I64, affine.const)
+        elif affine.const:
+            total = builder.add(total, ir.Constant(_I64, affine.const))
+        for expr, factor in affine.dynamic:
+            value = self._known(expr)
+            if not isinstance(value.type, ir.VectorType):
+                continue
+            lanes = Lanes(builder, width)
+            if not isinstance(total.type, ir.VectorType):
+                total = self._spread_along(total, affine, width)
+            if value.type.element != _I64:
+                value = builder.sext(value, lanes.vector(_I64))
+            total = builder.add(total, value if factor == 1 else builder.mul(value, lanes.splat(_I64, factor)))
+        return total
+
+    def _spread_along(self, value: Any, affine: Affine, width: int) -> Any:
+        """An affine expression in each lane, from that of the first."""
+        step = 0 if self.lane_variable is None else affine.coefficient(self.lane_variable)
+        lanes = Lanes(self.builder, width)
+        value = lanes.spread(value)
+        return self.builder.add(value, ir.Constant(lanes.vector(_I64), [step * k for k in range(width)])) if step else value
 
     def _index(self, expr: Index, width: int) -> Any:
         step = 0 if self.lane_variable is None else expr.affine.coefficient(self.lane_variable)
-        value = self._offset(expr.affine)
-        if width > 1 and step:
-            lanes = Lanes(self.builder, width)
-            value = self.builder.add(lanes.spread(value), ir.Constant(lanes.vector(_I64), [step * k for k in range(width)]))
+        value = self._offset(expr.affine, width)
+        if width > 1 and step and not isinstance(value.type, ir.VectorType):
+            value = self._spread_along(value, expr.affine, width)
         return Lanes(self.builder, width if isinstance(value.type, ir.VectorType) else 1).apply(
             "cast", [value], np.dtype(np.int64), expr.dtype
         )
@@ -401,9 +432,11 @@ class _NestWriter:
         builder = self.builder
         element = memory_type(load.dtype)
         step = 0 if self.lane_variable is None else load.offset.coefficient(self.lane_variable)
-        offset = self._offset(load.offset)
-        address = builder.gep(self.address[load.buffer], [offset], source_etype=element)
+        offset = self._offset(load.offset, width)
         align = load.dtype.itemsize
+        if isinstance(offset.type, ir.VectorType):
+            return self._gathered(load, offset, width)
+        address = builder.gep(self.address[load.buffer], [offset], source_etype=element)
         if width == 1 or step == 0:
             value = builder.load(address, typ=element, align=align)
             width = 1
@@ -416,24 +449,50 @@ class _NestWriter:
         else:
             vector = ir.VectorType(element, width)
             value = ir.Constant(vector, None)
-            live = width if self.mask is None else sum(c.constant for c in self.mask.constant)
-            for k in range(live):
+            for k in range(self._live(width)):
                 place = builder.gep(address, [ir.Constant(_I64, step * k)], source_etype=element)
                 value = builder.insert_element(value, builder.load(place, typ=element, align=align), ir.Constant(_I32, k))
-        if load.dtype == BOOL:
-            value = builder.icmp_unsigned("!=", value, ir.Constant(value.type, None))
-        return value
+        return self._truth(value) if load.dtype == BOOL else value
+
+    def _gathered(self, load: Load, offsets: Any, width: int) -> Any:
+        """Elements at an offset per lane. (One load after another: gather instructions are no quicker.)"""
+        builder = self.builder
+        element = memory_type(load.dtype)
+        value = ir.Constant(ir.VectorType(element, width), None)
+        for k in range(self._live(width)):
+            lane = ir.Constant(_I32, k)
+            place = builder.gep(self.address[load.buffer], [builder.extract_element(offsets, lane)], source_etype=element)
+            value = builder.insert_element(value, builder.load(place, typ=element, align=load.dtype.itemsize), lane)
+        return self._truth(value) if load.dtype == BOOL else value
+
+    def _live(self, width: int) -> int:
+        """How many lanes, from the first on, are on."""
+        return width if self.mask is None else sum(c.constant for c in self.mask.constant)
+
+    def _truth(self, value: Any) -> Any:
+        return self.builder.icmp_unsigned("!=", value, ir.Constant(value.type, None))
 
     def _store(self, item: Store, value: Any, width: int) -> None:
         builder = self.builder
         for expr, _ in item.offset.dynamic:
-            self._value(expr, 1)
+            self._computed(expr, width)
         element = memory_type(item.buffer.dtype)
         step = 0 if self.lane_variable is None else item.offset.coefficient(self.lane_variable)
-        if item.buffer.dtype == BOOL:
-            value = builder.zext(value, ir.VectorType(element, width) if width > 1 else element)
-        address = builder.gep(self.address[item.buffer], [self._offset(item.offset)], source_etype=element)
+        offset = self._offset(item.offset, width)
         align = item.buffer.dtype.itemsize
+        if width > 1 and (isinstance(offset.type, ir.VectorType) or (item.combine is not None and step == 0)):
+            # in order: lanes may write to one place
+            for k in range(self._live(width)):
+                lane = ir.Constant(_I32, k)
+                at = builder.extract_element(offset, lane) if isinstance(offset.type, ir.VectorType) else offset
+                place = builder.gep(self.address[item.buffer], [at], source_etype=element)
+                builder.store(self._combined(item, builder.extract_element(value, lane), place), place, align=align)
+            return
+        address = builder.gep(self.address[item.buffer], [offset], source_etype=element)
+        if item.combine is None:
+            value = self._as_stored(item.buffer.dtype, value)
+        elif width == 1 or step == 1:
+            value = self._combined(item, value, address)
         if width == 1:
             builder.store(value, address, align=align)
         elif step == 1:
@@ -442,10 +501,33 @@ class _NestWriter:
             else:
                 _masked(builder, "store", value.type, address, align, self.mask, value)
         else:
-            live = width if self.mask is None else sum(c.constant for c in self.mask.constant)
-            for k in range(live):
+            for k in range(self._live(width)):
                 place = builder.gep(address, [ir.Constant(_I64, step * k)], source_etype=element)
-                builder.store(builder.extract_element(value, ir.Constant(_I32, k)), place, align=align)
+                one = builder.extract_element(value, ir.Constant(_I32, k))
+                builder.store(one if item.combine is None else self._combined(item, one, place), place, align=align)
+
+    def _as_stored(self, dtype: np.dtype, value: Any) -> Any:
+        """A value as it stands in memory."""
+        if dtype != BOOL:
+            return value
+        element = memory_type(dtype)
+        return self.builder.zext(value, ir.VectorType(element, value.type.count) if isinstance(value.type, ir.VectorType) else element)
+
+    def _combined(self, item: Store, value: Any, address: Any) -> Any:
+        """What a store leaves at an address."""
+        builder, dtype = self.builder, item.buffer.dtype
+        if item.combine is not None:
+            element, align = memory_type(dtype), dtype.itemsize
+            width = value.type.count if isinstance(value.type, ir.VectorType) else 1
+            if width == 1:
+                before = builder.load(address, typ=element, align=align)
+            elif self.mask is None:
+                before = builder.load(address, typ=ir.VectorType(element, width), align=align)
+            else:
+                before = _masked(builder, "load", ir.VectorType(element, width), address, align, self.mask)
+            before = self._truth(before) if dtype == BOOL else before
+            value = Lanes(builder, width).apply(item.combine, [before, value], dtype, dtype)
+        return self._as_stored(dtype, value)
 
 
 def _mask(width: int, live: int) -> ir.Constant:
@@ -480,16 +562,21 @@ def _parts(sums: Sequence[list[_Sum]], state: Sequence[Any]) -> Iterator[tuple[l
         yield row, parts
 
 
+def _partial(writer: _NestWriter, item: Accumulate, width: int, long: bool) -> _Sum:
+    return _Running(writer, item, width) if item.running else _Sum(writer, item, width, long)
+
+
 class _Sum:
     """Partial results of a reduction, one per lane."""
 
     def __init__(self, writer: _NestWriter, item: Accumulate, width: int, long: bool) -> None:
         self.writer, self.item, self.width = writer, item, width
         dtype = item.dtype
-        # long sums of float32 in float64; of float64 with the rounding errors added up beside
-        self.wide = item.kind == "add" and long and dtype == np.float32
+        # long sums of float32 in float64; of float64 with the rounding errors added up beside; of float16 in float32 at least
+        half = item.kind in ("add", "multiply") and dtype == np.float16
+        self.wide = half or (item.kind == "add" and long and dtype == np.float32)
         self.compensated = item.kind == "add" and long and dtype == np.float64
-        self.dtype = np.dtype(np.float64) if self.wide else dtype
+        self.dtype = np.dtype(np.float32 if half and not long else np.float64) if self.wide else dtype
         lanes = Lanes(writer.builder, width)
         self.values = [lanes.constant(self.dtype, self.identity())]
         if self.compensated:
@@ -560,96 +647,331 @@ class _Sum:
         return Lanes(builder, 1).apply("cast", [value], self.dtype, self.item.dtype) if self.wide else value
 
 
-def write(kernel: Kernel, name: str = "kernel") -> tuple[ir.Module, bool]:
-    """The module of a kernel, and whether more than one thread is of use to it."""
+class _Running(_Sum):
+    """The result so far of a scan: one value where the lanes are turns that run in order, else one per lane."""
+
+    def __init__(self, writer: _NestWriter, item: Accumulate, width: int) -> None:
+        super().__init__(writer, item, width, long=False)
+        self.dtype = item.dtype
+        lanes = Lanes(writer.builder, width if writer.nest.across else 1)
+        self.values = [lanes.constant(self.dtype, self.identity())]
+
+    def identity(self) -> Any:
+        # -0.0 + -0.0 keeps its sign
+        return -0.0 if self.item.kind == "add" and self.dtype.kind == "f" else super().identity()
+
+    def add(self, state: Sequence[Any], value: Any, mask: Any) -> list[Any]:
+        """Take one more turn, or one more per lane, in order."""
+        writer, builder = self.writer, self.writer.builder
+        factor = None if self.item.factor is None else writer.value(self.item.factor, self.width)
+        if writer.nest.across or self.width == 1:
+            lanes = Lanes(builder, self.width)
+            found = self._step(lanes, state[0], value, factor)
+            writer.sums[self.item] = found
+            return [found]
+        if self.dtype.kind in "iu" and factor is None:
+            return [self._together(state[0], value)]
+        lanes = Lanes(builder, 1)
+        found = state[0]
+        results: Any = ir.Constant(value.type, ir.Undefined)
+        for k in range(self.width if mask is None else sum(c.constant for c in mask.constant)):
+            lane = ir.Constant(_I32, k)
+            found = self._step(
+                lanes, found, builder.extract_element(value, lane), None if factor is None else builder.extract_element(factor, lane)
+            )
+            results = builder.insert_element(results, found, lane)
+        writer.sums[self.item] = results
+        return [found]
+
+    def _together(self, before: Any, value: Any) -> Any:
+        """All turns of a vector of integers, whose order does not matter (Hillis and Steele, Data parallel algorithms, 1986)."""
+        builder, width = self.writer.builder, self.width
+        lanes = Lanes(builder, width)
+        nothing = lanes.constant(self.dtype, self.identity())
+        step = 1
+        while step < width:
+            moved = ir.Constant(ir.VectorType(_I32, width), [k if k < step else width + k - step for k in range(width)])
+            value = lanes.apply(self.item.kind, [value, builder.shuffle_vector(nothing, value, moved)], self.dtype, self.dtype)
+            step *= 2
+        self.writer.sums[self.item] = lanes.apply(self.item.kind, [lanes.spread(before), value], self.dtype, self.dtype)
+        last = builder.extract_element(value, ir.Constant(_I32, width - 1))
+        return Lanes(builder, 1).apply(self.item.kind, [before, last], self.dtype, self.dtype)
+
+    def _step(self, lanes: Lanes, before: Any, value: Any, factor: Any) -> Any:
+        if factor is not None:
+            before = lanes.apply("multiply", [factor, before], self.dtype, self.dtype)
+        return lanes.apply(self.item.kind, [before, value], self.dtype, self.dtype)
+
+    def total(self, parts: Sequence[Sequence[Any]]) -> Any:
+        return parts[0][0]
+
+    def lanes_total(self, state: Sequence[Any]) -> Any:
+        return state[0]
+
+
+class _Row:
+    """One call in a kernel's table.
+
+    Attributes:
+        function: what runs it: `void (ptr pointers, i64 first, i64 last)`.
+        buffers: the memory that it is told of, in order.
+        turns: how many there are to share out.
+        shared: whether threads share them.
+    """
+
+    def __init__(self, function: ir.Function, buffers: Sequence[Buffer], turns: int, work: int) -> None:
+        self.function, self.buffers, self.turns = function, buffers, turns
+        self.shared = turns > 1 and work >= PARALLEL_WORK
+
+
+def write(
+    kernel: Kernel, name: str = "kernel", aliased: Collection[Buffer] = (), plan: Mapping[Buffer, tuple[int, int, int]] | None = None
+) -> tuple[ir.Module, bool]:
+    """The module of a kernel, and whether more than one thread is of use to it.
+
+    What runs is a table: one row per nest, which says what to call, on what memory, and how many turns there are to share. So the time
+    that a module takes to compile follows the nests that differ, not how often they come (sweeps, time steps).
+
+    Args:
+        aliased: what may be the same memory as another buffer.
+        plan: where each buffer is: number of an address, bytes from there on, and bytes from one thread's own to the next one's; where not
+            said, at the address of its number.
+    """
     module = ir.Module(name)
+    if plan is None:
+        plan = {b: (k, 0, b.size * b.dtype.itemsize if b.private else 0) for k, b in enumerate(kernel.buffers)}
+    written: dict[tuple, tuple[ir.Function, int, int]] = {}
+    rows: list[_Row] = []
+    for nest in kernel.nests:
+        content = nest.content()
+        if isinstance(nest, Nest):
+            content = (content, *[b in aliased for b in nest.buffers()])
+        found = written.get(content)
+        if found is None:
+            function, turns, work = _function_of(module, nest, len(written), aliased)
+            found = written[content] = (_unpacking(module, function, len(nest.buffers())), turns, work)
+        rows.append(_Row(found[0], nest.buffers(), *found[1:]))
+    _write_table(module, name, rows, plan)
+    return module, any(row.shared for row in rows)
+
+
+def _function_of(
+    module: ir.Module, nest: Nest | MatrixProduct | Copy, number: int, aliased: Collection[Buffer]
+) -> tuple[ir.Function, int, int]:
+    """`void (ptr ..., i64 first, i64 last)` for the memory of a nest and a stretch of its turns; how many turns, and their work."""
+    if isinstance(nest, MatrixProduct):
+        return _write_product(module, nest, f"product{number}"), max(nest.rows, nest.columns), nest.rows * nest.columns * nest.inner
+    if isinstance(nest, Copy):
+        return _write_copy(module, nest, f"copy{number}"), math.prod(nest.shape[:-1]), nest.result.size
+    writer = _NestWriter(module, nest, f"nest{number}", aliased)
+    writer.write()
+    return writer.function, writer.turns, writer.work
+
+
+def _unpacking(module: ir.Module, function: ir.Function, count: int) -> ir.Function:
+    """The same function, its pointers in an array."""
+    made = ir.Function(module, ir.FunctionType(ir.VoidType(), [_PTR, _I64, _I64]), function.name + "_of")
+    made.linkage = "internal"
+    pointers, first, last = made.args
+    builder = ir.IRBuilder(made.append_basic_block())
+    found = [builder.load(builder.gep(pointers, [ir.Constant(_I64, k)], source_etype=_PTR), typ=_PTR) for k in range(count)]
+    builder.call(function, [*found, first, last])
+    builder.ret_void()
+    return made
+
+
+def _constants(module: ir.Module, name: str, values: Sequence[Any], element: ir.Type) -> ir.GlobalVariable:
+    array = ir.GlobalVariable(module, ir.ArrayType(element, len(values)), name)
+    array.linkage, array.global_constant = "internal", True
+    array.initializer = ir.Constant(array.value_type, [v if isinstance(v, ir.Constant) else ir.Constant(element, v) for v in values])
+    return array
+
+
+def _write_table(module: ir.Module, name: str, rows: Sequence[_Row], plan: Mapping[Buffer, tuple[int, int, int]]) -> None:
+    """The kernel's function: for each row its pointers, this thread's stretch, the call."""
     barrier_type = ir.FunctionType(ir.VoidType(), [])
     function = ir.Function(module, ir.FunctionType(ir.VoidType(), [_PTR, _I64, _I64, barrier_type.as_pointer()]), name)
     addresses, thread, threads, barrier = function.args
     builder = ir.IRBuilder(function.append_basic_block())
-    pointers = []
-    for k in range(len(kernel.buffers)):
-        place = builder.gep(addresses, [ir.Constant(_I64, k)], source_etype=_PTR)
-        pointer = builder.load(place, typ=_PTR)
-        buffer = kernel.buffers[k]
-        if buffer.private:
-            own = builder.mul(thread, ir.Constant(_I64, buffer.size))
-            pointer = builder.gep(pointer, [own], source_etype=memory_type(buffer.dtype))
-        pointers.append(pointer)
-    place = dict(zip(kernel.buffers, pointers, strict=True))
-    parallel = False
-    written: dict[tuple, _NestWriter] = {}
-    for k, nest in enumerate(kernel.nests):
-        if k:
-            with builder.if_then(builder.icmp_signed(">", threads, ir.Constant(_I64, 1))):
-                builder.call(barrier, [])
-        if isinstance(nest, MatrixProduct):
-            turns, work = max(nest.rows, nest.columns), nest.rows * nest.columns * nest.inner
-        else:
-            # repeated stretches (sweeps, time steps) are one function
-            content = nest.content()
-            if content not in written:
-                written[content] = _NestWriter(module, nest, f"nest{len(written)}")
-                written[content].write()
-            turns, work, function = written[content].turns, written[content].work, written[content].function
-        shared = turns > 1 and work >= PARALLEL_WORK
-        parallel |= shared
-        total = ir.Constant(_I64, turns)
-        if shared:
-            first = builder.udiv(builder.mul(total, thread), threads)
-            last = builder.udiv(builder.mul(total, builder.add(thread, ir.Constant(_I64, 1))), threads)
-        else:
-            first, last = ir.Constant(_I64, 0), total
-        with builder.if_then(builder.icmp_signed("<", thread, threads if shared else ir.Constant(_I64, 1))):
-            if isinstance(nest, MatrixProduct):
-                _call_product(builder, nest, place, first, last)
-            else:
-                builder.call(function, [*[place[b] for b in nest.buffers()], first, last])
+    # a row: function, first pointer, end of its pointers, turns, whether they are shared, whether threads wait for one another before
+    places: list[int] = []
+    columns: list[list[Any]] = [[], [], [], [], []]
+    for k, row in enumerate(rows):
+        first = len(places) // 3
+        for buffer in row.buffers:
+            places.extend(plan[buffer])
+        waits = k > 0 and (row.shared or rows[k - 1].shared)
+        for column, value in zip(columns, (first, len(places) // 3, row.turns, int(row.shared), int(waits)), strict=True):
+            column.append(value)
+    if not rows:
+        builder.ret_void()
+        return
+    most = max(len(row.buffers) for row in rows)
+    pointers = builder.alloca(_PTR, most)
+    functions = ir.GlobalVariable(module, ir.ArrayType(_PTR, len(rows)), "functions")
+    functions.linkage, functions.global_constant = "internal", True
+    functions.initializer = ir.Constant(functions.value_type, [row.function for row in rows])
+    tables = [_constants(module, n, c, _I64) for n, c in zip(("begins", "ends", "turns", "shared", "waits"), columns, strict=True)]
+    where = _constants(module, "places", places or [0], _I64)
+    number = lambda n: ir.Constant(_I64, n)  # noqa: E731
+
+    def entry(table: Any, at: Any) -> Any:
+        return builder.load(builder.gep(table, [at], source_etype=_I64), typ=_I64)
+
+    loop = _Loop(builder, number(0), number(len(rows)), 1)
+    begin, end, turns, shared, waits = (entry(table, loop.index) for table in tables)
+    several = builder.icmp_signed(">", threads, number(1))
+    with builder.if_then(builder.and_(several, builder.icmp_signed("!=", waits, number(0)))):
+        builder.call(barrier, [])
+    shares = builder.icmp_signed("!=", shared, number(0))
+    with builder.if_then(builder.or_(shares, builder.icmp_signed("==", thread, number(0)))):
+        each = _Loop(builder, begin, end, 1)
+        at = builder.mul(each.index, number(3))
+        address = builder.load(builder.gep(addresses, [entry(where, at)], source_etype=_PTR), typ=_PTR)
+        offset = entry(where, builder.add(at, number(1)))
+        own = builder.mul(thread, entry(where, builder.add(at, number(2))))
+        pointer = builder.gep(address, [builder.add(offset, own)], source_etype=ir.IntType(8))
+        builder.store(pointer, builder.gep(pointers, [builder.sub(each.index, begin)], source_etype=_PTR))
+        each.close()
+        low = builder.udiv(builder.mul(turns, thread), threads)
+        high = builder.udiv(builder.mul(turns, builder.add(thread, number(1))), threads)
+        called = builder.load(
+            builder.gep(functions, [loop.index], source_etype=_PTR), typ=ir.FunctionType(ir.VoidType(), [_PTR, _I64, _I64]).as_pointer()
+        )
+        builder.call(called, [pointers, builder.select(shares, low, number(0)), builder.select(shares, high, turns)])
+    loop.close()
     builder.ret_void()
-    return module, parallel
 
 
-def _call_product(builder: ir.IRBuilder, product: MatrixProduct, place: Mapping[Buffer, Any], first: Any, last: Any) -> None:
+def _scalar(builder: ir.IRBuilder, factor: Factor, pointers: Mapping[Buffer, Any], element: ir.Type) -> Any:
+    """What a factor is in this run."""
+    value: Any = ir.Constant(element, factor[0])
+    for buffer in factor[1]:
+        value = builder.fmul(value, builder.load(pointers[buffer], typ=element, align=buffer.dtype.itemsize))
+    return value
+
+
+def _write_product(module: ir.Module, product: MatrixProduct, name: str) -> ir.Function:
     """A stretch of the result's rows or, where there are more of those, columns."""
     blas.load()
     dtype = product.result.dtype
     element = memory_type(dtype)
     number = lambda n: ir.Constant(_I32, n)  # noqa: E731
+    size = lambda n: ir.Constant(_I64, n)  # noqa: E731
     arguments = [_I32] * 6 + [element, _PTR, _I32, _PTR, _I32, element, _PTR, _I32]
-    name = blas.NAMES[dtype]
-    function = builder.module.globals.get(name)
-    if function is None:
-        function = ir.Function(builder.module, ir.FunctionType(ir.VoidType(), arguments), name)
+    gemm = module.globals.get(blas.NAMES[dtype])
+    if gemm is None:
+        gemm = ir.Function(module, ir.FunctionType(ir.VoidType(), arguments), blas.NAMES[dtype])
+    buffers = product.buffers()
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [_PTR] * len(buffers) + [_I64, _I64]), name)
+    function.linkage = "internal"
+    pointer = dict(zip(buffers, function.args, strict=False))
+    first, last = function.args[-2:]
+    builder = ir.IRBuilder(function.append_basic_block())
     by_rows = product.rows >= product.columns
     left_step = product.rows if product.transposed[0] else product.inner
     right_step = product.inner if product.transposed[1] else product.columns
     # elements from one row, or column, of an operand to the next
     left_move = (1 if product.transposed[0] else left_step) if by_rows else 0
     right_move = 0 if by_rows else (right_step if product.transposed[1] else 1)
-    moves = (left_move, right_move, product.columns if by_rows else 1)
-    pointers = [
-        builder.gep(place[buffer], [builder.mul(first, ir.Constant(_I64, move))], source_etype=element)
-        for buffer, move in zip((product.left, product.right, product.result), moves, strict=True)
-    ]
-    count = builder.trunc(builder.sub(last, first), _I32)
+    result_move = product.columns if by_rows else 1
+    left, right, result = (
+        builder.gep(pointer[buffer], [builder.mul(first, size(move))], source_etype=element)
+        for buffer, move in ((product.left, left_move), (product.right, right_move), (product.result, result_move))
+    )
+    turns = builder.sub(last, first)
+    count = builder.trunc(turns, _I32)
     kinds = [number(blas.TRANSPOSED if t else blas.AS_IT_IS) for t in product.transposed]
     extents = [count, number(product.columns)] if by_rows else [number(product.rows), count]
-    one, zero = ir.Constant(element, 1.0), ir.Constant(element, 0.0)
+    scale = _scalar(builder, product.scale, pointer, element)
     with builder.if_then(builder.icmp_signed(">", count, number(0))):
+        kept: Any = ir.Constant(element, 0.0)
+        if product.base is not None:
+            kept = _scalar(builder, product.base_scale, pointer, element)
+            base = builder.gep(pointer[product.base], [builder.mul(first, size(result_move))], source_etype=element)
+            # in place: it is there
+            with builder.if_then(builder.icmp_unsigned("!=", builder.ptrtoint(base, _I64), builder.ptrtoint(result, _I64))):
+                if by_rows:
+                    _copy_bytes(builder, result, base, builder.mul(turns, size(product.columns * dtype.itemsize)))
+                else:
+                    row = _Loop(builder, size(0), size(product.rows), 1)
+                    at = builder.mul(row.index, size(product.columns))
+                    to, source = (builder.gep(p, [at], source_etype=element) for p in (result, base))
+                    _copy_bytes(builder, to, source, builder.mul(turns, size(dtype.itemsize)))
+                    row.close()
         builder.call(
-            function,
+            gemm,
             [
                 number(blas.ROW_MAJOR),
                 *kinds,
                 *extents,
                 number(product.inner),
-                one,
-                pointers[0],
+                scale,
+                left,
                 number(left_step),
-                pointers[1],
+                right,
                 number(right_step),
-                zero,
-                pointers[2],
+                kept,
+                result,
                 number(product.columns),
             ],
         )
+    builder.ret_void()
+    return function
+
+
+def _copy_bytes(builder: ir.IRBuilder, target: Any, source: Any, count: Any) -> None:
+    module = builder.module
+    function = module.globals.get("llvm.memcpy.p0.p0.i64")
+    if function is None:
+        function = ir.Function(module, ir.FunctionType(ir.VoidType(), [_PTR, _PTR, _I64, ir.IntType(1)]), "llvm.memcpy.p0.p0.i64")
+    builder.call(function, [target, source, count, ir.Constant(ir.IntType(1), 0)])
+
+
+def _write_copy(module: ir.Module, copy: Copy, name: str) -> ir.Function:
+    """A stretch of rows (along the last axis), without those elements that lie in the box."""
+    buffers = copy.buffers()
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [_PTR] * len(buffers) + [_I64, _I64]), name)
+    function.linkage = "internal"
+    pointer = dict(zip(buffers, function.args, strict=False))
+    first, last = function.args[-2:]
+    builder = ir.IRBuilder(function.append_basic_block())
+    number = lambda n: ir.Constant(_I64, n)  # noqa: E731
+    result, source = pointer[copy.result], pointer[copy.source]
+    element, size, columns = memory_type(copy.result.dtype), copy.result.dtype.itemsize, copy.shape[-1]
+
+    def copied(at: Any, count: Any) -> None:
+        places = [builder.gep(p, [at], source_etype=element) for p in (result, source)]
+        _copy_bytes(builder, places[0], places[1], builder.mul(count, number(size)))
+
+    with builder.if_then(builder.icmp_unsigned("!=", builder.ptrtoint(result, _I64), builder.ptrtoint(source, _I64))):
+        if copy.box is None:
+            copied(builder.mul(first, number(columns)), builder.mul(builder.sub(last, first), number(columns)))
+        else:
+            starts = []
+            for start, scalars, _ in copy.box:
+                value: Any = number(start)
+                for buffer, step in scalars:
+                    loaded = builder.load(pointer[buffer], typ=memory_type(buffer.dtype), align=buffer.dtype.itemsize)
+                    loaded = loaded if loaded.type == _I64 else builder.sext(loaded, _I64)
+                    value = builder.add(value, builder.mul(loaded, number(step)))
+                starts.append(value)
+            rows = _Loop(builder, first, last, 1)
+            rest, inside = rows.index, ir.Constant(ir.IntType(1), 1)
+            for axis in reversed(range(len(copy.shape) - 1)):
+                at = builder.urem(rest, number(copy.shape[axis]))
+                rest = builder.udiv(rest, number(copy.shape[axis]))
+                # below the start: a large number
+                within = builder.icmp_unsigned("<", builder.sub(at, starts[axis]), number(copy.box[axis][2]))
+                inside = builder.and_(inside, within)
+            begin = builder.mul(rows.index, number(columns))
+            with builder.if_else(inside) as (then, otherwise):
+                with then:
+                    end = builder.add(starts[-1], number(copy.box[-1][2]))
+                    copied(begin, starts[-1])
+                    copied(builder.add(begin, end), builder.sub(number(columns), end))
+                with otherwise:
+                    copied(begin, number(columns))
+            rows.close()
+    builder.ret_void()
+    return function

@@ -54,9 +54,15 @@ def compiled(text: str) -> bytes:
 
 
 class Code:
-    """Machine code in memory, for as long as this object lives."""
+    """Machine code in memory, for as long as this object lives.
+
+    Attributes:
+        address: where the function begins.
+        nbytes: of the object file.
+    """
 
     def __init__(self, binary: bytes, name: str) -> None:
+        self.nbytes = len(binary)
         _machine()
         # an engine frees its machine
         self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _new_machine())

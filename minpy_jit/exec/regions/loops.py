@@ -150,20 +150,29 @@ class Exprs:
 # -- loops ---------------------------------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True, eq=False)
 class Store:
-    """buffer[offset] = value, at each turn."""
+    """buffer[offset] = value, at each turn; with `combine`, a scalar function of what stands there and the value. Lanes whose offsets may
+    be equal write one after another."""
 
     buffer: Buffer
     offset: Affine
     value: Expr
+    combine: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Accumulate:
-    """The sum, product, minimum or maximum ... (`kind`) of the values of all turns of the phase, for later phases."""
+    """The sum, product, minimum or maximum ... (`kind`) of the values of all turns of the phase, for later phases.
+
+    Attributes:
+        running: for this phase, the result of the turns so far, this one included; they run in order.
+        factor: of a running one: what the result so far is multiplied by first.
+    """
 
     kind: str
     value: Expr
     dtype: np.dtype
+    running: bool = False
+    factor: Expr | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -196,6 +205,8 @@ class Nest:
                 roots.append(item.value)
                 if isinstance(item, Store):
                     roots.extend(e for e, _ in item.offset.dynamic)
+                elif item.factor is not None:
+                    roots.append(item.factor)
         yield from ordered(roots)
 
     def buffers(self) -> list[Buffer]:
@@ -236,9 +247,9 @@ class Nest:
         phases = []
         for phase in self.phases:
             body = tuple(
-                (number[item.buffer], affine(item.offset), place[item.value])
+                (number[item.buffer], affine(item.offset), place[item.value], item.combine)
                 if isinstance(item, Store)
-                else (item.kind, item.dtype, place[item.value], sums[item])
+                else (item.kind, item.dtype, place[item.value], sums[item], item.running, item.factor is not None and place[item.factor])
                 for item in phase.body
             )
             phases.append((phase.extents, body))
@@ -257,9 +268,13 @@ class Nest:
                 yield expr.affine
 
 
+# a number times the one element of each buffer
+Factor = tuple[float, tuple[Buffer, ...]]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class MatrixProduct:
-    """result = left @ right, of matrices in C order.
+    """result = scale * left @ right (+ base_scale * base), of matrices in C order; the base may be the result's own memory.
 
     Attributes:
         rows, columns, inner: the result's extents, and the length of the sums.
@@ -273,13 +288,57 @@ class MatrixProduct:
     columns: int
     inner: int
     transposed: tuple[bool, bool]
+    scale: Factor = (1.0, ())
+    base: Buffer | None = None
+    base_scale: Factor = (1.0, ())
+
+    def buffers(self) -> list[Buffer]:
+        """The memory that it reads and writes, each once."""
+        base = () if self.base is None else (self.base,)
+        return list(dict.fromkeys((self.result, self.left, self.right, *base, *self.scale[1], *self.base_scale[1])))
+
+    def content(self) -> tuple:
+        """What it does, whatever memory it does it on (see `Nest.content`)."""
+        number = {b: k for k, b in enumerate(self.buffers())}
+        scales = [(f, tuple(number[b] for b in scalars)) for f, scalars in (self.scale, self.base_scale)]
+        places = (number[self.left], number[self.right], None if self.base is None else number[self.base])
+        return self.result.dtype, self.rows, self.columns, self.inner, self.transposed, places, *scales
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Copy:
+    """result = source, unless they are the same memory.
+
+    Attributes:
+        box: elements that need not be copied, as others write them: along each axis where they begin (a number, and elements of buffers
+            with factors), and how many they are. None: there are none.
+    """
+
+    result: Buffer
+    source: Buffer
+    shape: tuple[int, ...]
+    box: tuple[tuple[int, tuple[tuple[Buffer, int], ...], int], ...] | None = None
+
+    def scalars(self) -> list[Buffer]:
+        """What the box is told by."""
+        return [b for _, found, _ in self.box or () for b, _ in found]
+
+    def buffers(self) -> list[Buffer]:
+        """The memory that it reads and writes, each once."""
+        return list(dict.fromkeys((self.result, self.source, *self.scalars())))
+
+    def content(self) -> tuple:
+        """What it does, whatever memory it does it on (see `Nest.content`)."""
+        number = {b: k for k, b in enumerate(self.buffers())}
+        box = [(start, [(number[b], b.dtype, f) for b, f in found], length) for start, found, length in self.box or ()]
+        return "copy", self.result.dtype, self.shape, self.box is None, tuple((a, tuple(b), c) for a, b, c in box)
 
 
 @dataclass(slots=True, eq=False)
 class Kernel:
     """Nests in order, and the memory that they share: `buffers[k]` is address number k."""
 
-    nests: list[Nest | MatrixProduct]
+    nests: list[Nest | MatrixProduct | Copy]
     buffers: list[Buffer]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,23 +16,27 @@ from ...trace.graph import Graph, Node
 from ...trace.step import CONSTANT, KIND_DTYPES, PROJECT, parse_constant
 from ...trace.types import ArrayType
 from .. import mx
-from ..lower import BYTE, operand_dtypes
-from . import Group, emit, jit, scalars, schedule, vectormath
-from .tensors import Memory, Tensor, Tensors, Unsupported
+from ..lower import carrier, operand_dtypes
+from . import DIRECT, Group, aliases, emit, jit, rewrite, scalars, schedule, vectormath, workspace
+from .tensors import Memory, Reshape, Tensor, Tensors, Unsupported
 
 # what a node costs, in microseconds: of MXNet's, of a region; and a million elements in each of its kinds of loops (measured on float32)
 MXNET_NODE, REGION_NODE = 0.5, 2.5
 MXNET_ELEMENT, REGION_ELEMENT = 0.5e-3, 0.05e-3
 # what a matrix product saves, and each of its multiplications
 PRODUCT, PRODUCT_STEP = 2.0, 5e-6
+# what indexing by arrays saves: MXNet checks the range in nodes of their own
+INDEX = 1.5
 
 # nodes of one region: compile time grows faster than its length
 LARGEST = 1000
 
 
 def _flag(dtype: np.dtype) -> int:
-    """MXNet's number of the dtype in which a region's result stands in memory: there a bool is a byte."""
-    return mx.TYPE_FLAGS[BYTE if dtype == np.bool_ else dtype]
+    """MXNet's number of the dtype in which a region's result stands in memory."""
+    carried = carrier(dtype)
+    assert carried is not None
+    return mx.TYPE_FLAGS[carried]
 
 
 def _held(type_: ArrayType, dtype: np.dtype | None) -> np.dtype:
@@ -79,9 +83,11 @@ def takes(graph: Graph, node: Node) -> bool:
 
 def _takes(graph: Graph, node: Node, types: Sequence[ArrayType]) -> bool:
     for t in (*types, node.type):
-        if t.dtype not in mx.TYPE_FLAGS or t.dtype == np.float16 or t.size == 0 or t.size > mx.LARGEST:
+        if carrier(t.dtype) is None or t.size == 0 or t.size > mx.LARGEST:
             return False
     dtypes = operand_dtypes(graph, node)
+    if any(d is not None and carrier(d) is None for d in dtypes):
+        return False
     k = Tensors(scalars.knows)
     try:
         operands: list[Tensor] = []
@@ -97,6 +103,7 @@ def _takes(graph: Graph, node: Node, types: Sequence[ArrayType]) -> bool:
 def groups_of(graph: Graph, stage: Stage, mxnet: Callable[[Node], bool]) -> list[Group]:
     """The stage's nodes in groups, in an order in which they can run."""
     able = {p: takes(graph, graph.nodes[p]) for p in stage.nodes}
+    able.update(dict.fromkeys(_among_images(graph, stage, able, mxnet), False))
     while True:
         groups = _leveled(graph, stage, able)
         refused = [g for g in groups if g.region and not _pays(graph, g) and all(mxnet(graph.nodes[p]) for p in g.nodes)]
@@ -104,6 +111,23 @@ def groups_of(graph: Graph, stage: Stage, mxnet: Callable[[Node], bool]) -> list
             return groups
         for group in refused:
             able.update(dict.fromkeys(group.nodes, False))
+
+
+def _among_images(graph: Graph, stage: Stage, able: Mapping[int, bool], mxnet: Callable[[Node], bool]) -> list[int]:
+    """Nodes that native code could run, but that read what MXNet leaves in oneDNN's memory order, and have an operator that goes on so."""
+    left: set[int] = set()
+    found = []
+    for p in stage.nodes:
+        node = graph.nodes[p]
+        if node.op is PROJECT:
+            left.update([p] if node.operands[0] in left else [])
+        elif node.op.blocked:
+            if not able[p]:
+                left.add(p)
+            elif node.type.dtype == np.float32 and node.type.ndim >= 3 and left.intersection(node.operands) and mxnet(node):
+                left.add(p)
+                found.append(p)
+    return found
 
 
 def _leveled(graph: Graph, stage: Stage, able: Mapping[int, bool]) -> list[Group]:
@@ -134,7 +158,10 @@ def _pays(graph: Graph, group: Group) -> bool:
     gain = -REGION_NODE
     for p in group.nodes:
         node = graph.nodes[p]
-        gain += MXNET_NODE + node.type.size * (MXNET_ELEMENT - REGION_ELEMENT)
+        size = node.type.size
+        if node.op.family == "reduction":
+            size = max(size, graph.nodes[node.operands[0]].type.size)
+        gain += MXNET_NODE + size * (MXNET_ELEMENT - REGION_ELEMENT) + (INDEX if node.op.family == "index" and node.op.raises else 0.0)
         if node.op.family == "linalg":
             gain += PRODUCT + node.type.size * max(graph.nodes[node.operands[0]].type.shape, default=1) * PRODUCT_STEP
     return gain > 0
@@ -150,19 +177,32 @@ class Region:
         results: positions of what it makes, in order.
         code: the machine code.
         threads: how many may share its work.
-        outputs: (shape, dtype) of the results and then of the memory that it needs in between.
+        guards: what must be False after a run, as results after those: the error where it is not, its text, and the node that raises it.
+        outputs: (shape, dtype) of the results, of the guards, and then of the memory that it needs in between.
+        in_place: for each result the operands, by number, in whose memory it may be made.
     """
 
     operands: list[tuple[int, np.dtype]]
     results: list[int]
     code: jit.Code
     threads: int
+    guards: list[tuple[type[Exception], str, Node]]
     outputs: list[tuple[tuple[int, ...], np.dtype]]
+    in_place: list[tuple[int, ...]]
 
-    def attributes(self) -> dict[str, Any]:
-        """What the operator in MXNet's graph is told."""
-        results = "".join(f"{_flag(d)}:{','.join(map(str, s))};" for s, d in self.outputs)
-        return {"inputs": len(self.operands), "results": results, "kernel": self.code.address, "threads": self.threads}
+    def attributes(self, direct: Collection[int], addresses: int, started: int) -> dict[str, Any]:
+        """What the operator in MXNet's graph is told.
+
+        Args:
+            direct: results, by number, that stand elsewhere than where MXNet thinks.
+            addresses: where the addresses of operands and outputs are told at each run (0: what MXNet says).
+            started: where to note that a run has begun.
+        """
+        results = ""
+        for k, (shape, dtype) in enumerate(self.outputs):
+            results += f"{_flag(dtype)}:{','.join(map(str, (1,) if k in direct else shape))};"
+        told: dict[str, Any] = {"inputs": len(self.operands), "results": results, "kernel": self.code.address, "threads": self.threads}
+        return {**told, "addresses": addresses, "started": started}
 
 
 def compile_group(graph: Graph, group: Group, wanted: Sequence[int]) -> Region:
@@ -171,6 +211,8 @@ def compile_group(graph: Graph, group: Group, wanted: Sequence[int]) -> Region:
     made: dict[int, Tensor] = {}
     operands: list[tuple[int, np.dtype]] = []
     memory: dict[tuple[int, np.dtype], Memory] = {}
+    # the node of each guard
+    asking: list[Node] = []
 
     def outside(position: int, dtype: np.dtype | None) -> Tensor:
         node = graph.nodes[position]
@@ -191,18 +233,35 @@ def compile_group(graph: Graph, group: Group, wanted: Sequence[int]) -> Region:
         given = [made[i] if i in made else outside(i, d) for i, d in zip(node.operands, dtypes, strict=True)]
         given = [t if d is None else k.cast(t, d) for t, d in zip(given, dtypes, strict=True)]
         made[p] = tensor_of(k, node, given, types)
+        asking.extend([node] * (len(k.guards) - len(asking)))
     tensors: list[Tensor] = []
     for p in wanted:
         tensor = made[p]
+        while isinstance(tensor, Reshape):
+            # the same memory
+            tensor = tensor.operand
         # a result has memory of its own, and is computed
-        tensors.append(k.copy(tensor) if tensor in tensors or not schedule.is_computed(tensor) else tensor)
+        tensors.append(k.copy(made[p]) if tensor in tensors or not schedule.is_computed(tensor) else tensor)
+    guards: list[tuple[type[Exception], str, Node]] = []
+    for (bad, error, message), node in zip(k.guards, asking, strict=True):
+        if bad not in tensors:
+            tensors.append(bad)
+            guards.append((error, message, node))
+        elif tensors.index(bad) < len(wanted):
+            tensors.append(k.copy(bad))
+            guards.append((error, message, node))
+    tensors = rewrite.rewritten(tensors, not config.exact_products)
     kernel, extra = schedule.build(tensors, [memory[key] for key in operands])
-    module, parallel = emit.write(kernel)
-    outputs = [(t.shape, t.dtype) for t in tensors]
+    in_place = aliases.in_place(kernel, len(operands), len(tensors), DIRECT)
+    aliased = {kernel.buffers[len(operands) + k] for k, found in enumerate(in_place) if found}
+    aliased.update(kernel.buffers[i] for found in in_place for i in found)
+    plan, needed = workspace.plan(kernel, len(kernel.buffers) - extra, mx.threads())
+    module, parallel = emit.write(kernel, aliased=aliased, plan=plan)
+    outputs = [*[(graph.nodes[p].type.shape, graph.nodes[p].type.dtype) for p in wanted], *[((), t.dtype) for t in tensors[len(wanted) :]]]
     threads = mx.threads() if parallel else 1
-    for buffer in kernel.buffers[len(kernel.buffers) - extra :] if extra else ():
-        outputs.append(((buffer.size * (threads if buffer.private else 1),), buffer.dtype))
-    return Region(operands, list(wanted), codes.get(str(module)), threads, outputs)
+    if needed:
+        outputs.append(((needed,), np.dtype(np.uint8)))
+    return Region(operands, list(wanted), codes.get(str(module)), threads, guards, outputs, in_place[: len(wanted)])
 
 
 class CodeCache:
@@ -224,8 +283,14 @@ class CodeCache:
         return found
 
     def clear(self) -> None:
-        """Forget all; what executors use stays as long as they do."""
+        """Forget all; what executors use stays as long as they do, and the files on disk stay (see store.py)."""
         self._held.clear()
+
+    def size(self) -> tuple[int, int]:
+        """How many functions are held, and the bytes of their object files."""
+        # a list: another thread may be adding one
+        held = list(self._held.values())
+        return len(held), sum(code.nbytes for code in held)
 
 
 codes = CodeCache()

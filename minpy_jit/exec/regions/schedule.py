@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ...trace.types import contiguous_strides
-from .loops import Accumulate, Affine, Buffer, Expr, Exprs, Kernel, Load, MatrixProduct, Nest, Phase, Store, ordered
-from .tensors import Axis, Map, Memory, Number, Positions, Product, Reduce, Reshape, Tensor, Update, View
+from .loops import Accumulate, Affine, Buffer, Copy, Expr, Exprs, Factor, Kernel, Load, MatrixProduct, Nest, Phase, Store, ordered
+from .tensors import Axis, Map, Memory, Number, Positions, Product, Reduce, Reshape, Scale, Scan, Tensor, Update, View
 
 # cost of one call, in additions; what a scalar function costs that is not listed
 COSTS: Mapping[str, int] = {
@@ -48,6 +48,8 @@ class Statement:
     phase: int = -1
     buffer: Buffer | None = None
     accumulator: Accumulate | None = None
+    # of a scan
+    running: Accumulate | None = None
 
     def offset(self, index: Sequence[Affine]) -> Affine:
         """Where an element of the result stands in its buffer."""
@@ -70,8 +72,9 @@ class _Nest:
     outer: tuple[int, ...]
     across: bool
     number: int
-    # a matrix product, in place of loops
+    # a matrix product or a copy, in place of loops
     product: Statement | None = None
+    copy: Statement | None = None
     # nothing else may join
     closed: bool = False
     # per phase: extents, statements
@@ -83,13 +86,17 @@ def operands_of(tensor: Tensor) -> tuple[Tensor, ...]:
     if isinstance(tensor, Map):
         return tensor.operands
     if isinstance(tensor, Product):
-        return tensor.left, tensor.right
+        base = () if tensor.base is None else (tensor.base,)
+        return (tensor.left, tensor.right, *base, *tensor.scale[1], *tensor.base_scale[1])
     if isinstance(tensor, Update):
         return (tensor.value,) if tensor.base is None else (tensor.base, tensor.value)
+    if isinstance(tensor, Scan):
+        return (tensor.operand,) if tensor.factor is None else (tensor.operand, tensor.factor)
     return (tensor.operand,) if isinstance(tensor, (View, Reduce, Reshape)) else ()
 
 
-def _ordered(results: Sequence[Tensor]) -> list[Tensor]:
+def in_order(results: Sequence[Tensor]) -> list[Tensor]:
+    """The tensors below the results, each once, operands first."""
     order: list[Tensor] = []
     seen: set[Tensor] = set()
     for result in results:
@@ -111,12 +118,12 @@ def _ordered(results: Sequence[Tensor]) -> list[Tensor]:
 
 def is_computed(tensor: Tensor) -> bool:
     """Whether a tensor can be a statement: it is not just other tensors' elements."""
-    return isinstance(tensor, (Map, Reduce, Product, Update))
+    return isinstance(tensor, (Map, Reduce, Scan, Product, Update))
 
 
 def statements_of(results: Sequence[Tensor]) -> list[Statement]:
     """The tensors that get loops of their own, in order."""
-    order = _ordered(results)
+    order = in_order(results)
     consumers: dict[Tensor, list[Tensor]] = {}
     for tensor in order:
         for operand in operands_of(tensor):
@@ -128,7 +135,7 @@ def statements_of(results: Sequence[Tensor]) -> list[Statement]:
     for tensor in order:
         users = consumers.get(tensor, [])
         cost = sum(costs[t] for t in operands_of(tensor))
-        stored = tensor in wanted or isinstance(tensor, (Reduce, Product, Update))
+        stored = tensor in wanted or isinstance(tensor, (Reduce, Scan, Product, Update))
         stored |= any(isinstance(u, (Reshape, Product)) or (isinstance(u, Update) and u.base is tensor) for u in users)
         if isinstance(tensor, Map):
             cost += COSTS.get(tensor.function, DEAR)
@@ -199,7 +206,7 @@ class _Resolver:
         if isinstance(tensor, Map):
             return [(t, _broadcast(index, tensor.shape, t.shape)) for t in tensor.operands]
         if isinstance(tensor, View):
-            return [(tensor.operand, tuple([self._axis(a, index) for a in tensor.axes]))]
+            return [(tensor.operand, tuple([self._axis(a, index, tensor.shape) for a in tensor.axes]))]
         if isinstance(tensor, Reshape):
             return [(tensor.operand, self._unraveled(linear(index, tensor.shape), tensor.operand.shape))]
         return []
@@ -210,12 +217,13 @@ class _Resolver:
         last = max((i for i, n in enumerate(shape) if n != 1), default=-1)
         return tuple([offset if i == last else Affine() for i in range(len(shape))])
 
-    def _axis(self, axis: Axis, index: tuple[Affine, ...]) -> Affine:
+    def _axis(self, axis: Axis, index: tuple[Affine, ...], shape: Sequence[int]) -> Affine:
+        """Where the element at an index of a view of this shape stands along an axis of its operand."""
         at = Affine(axis.start)
         for along, step in axis.steps:
             at = at + index[along] * step
         for tensor, step in axis.dynamic:
-            at = at + Affine(0, (), ((self.value(tensor, ()), step),))
+            at = at + Affine(0, (), ((self.value(tensor, _broadcast(index, shape, tensor.shape)), step),))
         return at
 
     def _made(self, tensor: Tensor, index: tuple[Affine, ...], operands: list[Expr]) -> Expr:
@@ -227,6 +235,10 @@ class _Resolver:
             return self.exprs.load(self.memory[tensor.number], linear(index, tensor.shape))
         if isinstance(tensor, Number):
             return self.exprs.literal(tensor.value, tensor.dtype)
+        if isinstance(tensor, Scan):
+            running = self.statements[tensor].running
+            assert running is not None
+            return self.exprs.register(running)
         assert isinstance(tensor, Positions)
         return self.exprs.index(index[tensor.axis], tensor.dtype)
 
@@ -234,7 +246,7 @@ class _Resolver:
         """Where a turn of a statement's loops writes."""
         tensor, variables = statement.tensor, statement.variables()
         if isinstance(tensor, Update):
-            return linear([self._axis(a, tuple(variables)) for a in tensor.axes], tensor.shape)
+            return linear([self._axis(a, tuple(variables), tensor.value.shape) for a in tensor.axes], tensor.shape)
         return statement.offset(variables[: len(tensor.shape)])
 
     def body(self, statement: Statement, variables: Sequence[Affine]) -> Expr:
@@ -242,11 +254,20 @@ class _Resolver:
         tensor = statement.tensor
         if isinstance(tensor, Update):
             return self.value(tensor.value, tuple(variables))
+        if isinstance(tensor, Scan):
+            return self.value(tensor.operand, tuple(variables))
         if not isinstance(tensor, Reduce):
             return self.value(tensor, tuple(variables), root=True)
         kept, reduced = iter(variables[: len(tensor.shape)]), iter(variables[len(tensor.shape) :])
         rank = len(tensor.operand.shape)
         return self.value(tensor.operand, tuple([next(reduced) if i in tensor.axes else next(kept) for i in range(rank)]))
+
+    def factor(self, statement: Statement) -> Expr | None:
+        """What the result so far of a scan is multiplied by."""
+        tensor = statement.tensor
+        if not isinstance(tensor, Scan) or tensor.factor is None:
+            return None
+        return self.value(tensor.factor, tuple(statement.variables()))
 
 
 class _Reader(_Resolver):
@@ -331,7 +352,12 @@ def _add(statement: Statement, nest: _Nest, mapping: Mapping[int, int]) -> bool:
     of_outer = {v: o for o, v in mapping.items()}
     inner = [v for v in range(len(statement.domain)) if v not in of_outer and statement.domain[v] != 1]
     kept = any(v < len(statement.tensor.shape) for v in inner)
-    if kept and (nest.across or isinstance(statement.tensor, Reduce)):
+    if isinstance(statement.tensor, Scan):
+        along = statement.tensor.axis
+        # the turns along its axis run in order, one after another
+        if inner != ([along] if statement.domain[along] != 1 else []):
+            return False
+    elif kept and (nest.across or isinstance(statement.tensor, Reduce)):
         return False
     if kept and math.prod(nest.outer) == 1 and math.prod(statement.domain) > SERIAL and nest.phases:
         # no thread could share it
@@ -383,6 +409,10 @@ def build(results: Sequence[Tensor], operands: Sequence[Memory]) -> tuple[Kernel
         if isinstance(statement.tensor, Update) and statement.tensor.base is not None:
             # what is updated stands in the same memory
             by_tensor[statement.tensor.base].buffer = statement.buffer
+        if isinstance(statement.tensor, Product) and statement.tensor.base in by_tensor:
+            # and so does what is added to: it is nobody else's
+            by_tensor[statement.tensor.base].buffer = statement.buffer
+    updates = {s.tensor.base: s.tensor for s in statements if isinstance(s.tensor, Update) and s.tensor.base is not None}
     nests: list[_Nest] = []
     reader = _Reader(exprs, by_tensor, memory)
     for statement in statements:
@@ -392,8 +422,18 @@ def build(results: Sequence[Tensor], operands: Sequence[Memory]) -> tuple[Kernel
             statement.nest = _Nest((), False, len(nests), statement)
             nests.append(statement.nest)
             continue
+        if statement.tensor in updates and _is_copy(statement.tensor, by_tensor):
+            source = _source(operands_of(statement.tensor)[0])
+            statement.reads = [(by_tensor[source], ())] if source in by_tensor else []
+            statement.nest = _Nest((), False, len(nests), copy=statement, closed=True)
+            nests.append(statement.nest)
+            continue
         reader.reads = []
         body = reader.body(statement, statement.variables())
+        reader.factor(statement)
+        if isinstance(statement.tensor, Update):
+            # integers that say where it writes
+            reader.target(statement)
         statement.reads = reader.reads
         if isinstance(statement.tensor, Update):
             if statement.tensor.base is not None:
@@ -405,50 +445,62 @@ def build(results: Sequence[Tensor], operands: Sequence[Memory]) -> tuple[Kernel
         _make_private(statement, statements, count)
     builder = _Builder(exprs, by_tensor, memory)
     # what is read by other nests, or in other turns, needs memory
-    built: list[Nest | MatrixProduct] = []
+    built: list[Nest | MatrixProduct | Copy] = []
     bodies: list[tuple[Statement, Expr]] = []
+    read: list[Expr] = []
     for nest in nests:
         if nest.product is not None:
             built.append(_matrix_product(nest.product, by_tensor, memory))
+            continue
+        if nest.copy is not None:
+            built.append(_copied(nest.copy, updates[nest.copy.tensor], by_tensor, memory))
             continue
         phases = []
         for extents, members in nest.phases:
             phase = Phase(extents)
             for statement in members:
                 builder.current = statement
+                read += [e for e, _ in builder.target(statement).dynamic]
                 value = builder.body(statement, statement.variables())
+                factor = builder.factor(statement)
+                if isinstance(statement.tensor, Scan):
+                    statement.running = Accumulate(statement.tensor.kind, value, statement.tensor.dtype, True, factor)
+                    phase.body.append(statement.running)
+                    # what its operands read must be in memory, too
+                    read += [e for e in (value, factor) if e is not None]
+                    value = exprs.register(statement.running)
                 bodies.append((statement, value))
                 if isinstance(statement.tensor, Reduce):
                     statement.accumulator = Accumulate(statement.tensor.kind, value, statement.tensor.dtype)
                     phase.body.append(statement.accumulator)
             phases.append(phase)
         built.append(Nest(nest.outer, phases, nest.across))
-    wanted = {e.buffer.index for e in ordered([v for _, v in bodies]) if isinstance(e, Load)}
+    wanted = {e.buffer.index for e in ordered([*[v for _, v in bodies], *read]) if isinstance(e, Load)}
+    kept = dict.fromkeys(buffers)
     for item in built:
-        if isinstance(item, MatrixProduct):
-            wanted.update((item.left.index, item.right.index))
-            if item.result.index >= count:
-                buffers.append(item.result)
+        if not isinstance(item, Nest):
+            wanted.update(b.index for b in item.buffers())
+            kept[item.result] = None
     for statement, value in bodies:
         buffer = statement.buffer
         assert buffer is not None and statement.nest is not None
         if buffer.index >= count and buffer.index not in wanted:
             continue
-        if buffer not in buffers:
-            buffers.append(buffer)
+        kept[buffer] = None
         home = built[statement.nest.number]
         assert isinstance(home, Nest)
         phase = home.phases[statement.phase]
         offset = builder.target(statement)
         if statement.accumulator is None:
-            phase.body.append(Store(buffer, offset, value))
+            combine = statement.tensor.combine if isinstance(statement.tensor, Update) else None
+            phase.body.append(Store(buffer, offset, value, combine))
         else:
             after = Phase((), [Store(buffer, offset, exprs.register(statement.accumulator))])
             home.phases.append(after)
     for item in built:
         if isinstance(item, Nest):
             item.phases = [p for p in item.phases if p.body]
-    return Kernel([n for n in built if isinstance(n, MatrixProduct) or n.phases], buffers), len(buffers) - count
+    return Kernel([n for n in built if not isinstance(n, Nest) or n.phases], list(kept)), len(kept) - count
 
 
 def _make_private(statement: Statement, statements: Sequence[Statement], count: int) -> None:
@@ -474,23 +526,88 @@ def _matrix_product(statement: Statement, statements: Mapping[Tensor, Statement]
     assert isinstance(tensor, Product) and statement.buffer is not None
 
     def buffer(operand: Tensor) -> Buffer:
-        source = _source(operand)
-        found = memory[source.number] if isinstance(source, Memory) else statements[source].buffer
-        assert found is not None
-        return found
+        return _buffer(operand, statements, memory)
+
+    def factor(scale: Scale) -> Factor:
+        return scale[0], tuple([buffer(t) for t in scale[1]])
 
     inner = tensor.left.shape[not tensor.transposed[0]]
     rows, columns = tensor.shape
-    return MatrixProduct(statement.buffer, buffer(tensor.left), buffer(tensor.right), rows, columns, inner, tensor.transposed)
+    return MatrixProduct(
+        statement.buffer,
+        buffer(tensor.left),
+        buffer(tensor.right),
+        rows,
+        columns,
+        inner,
+        tensor.transposed,
+        factor(tensor.scale),
+        None if tensor.base is None else buffer(tensor.base),
+        factor(tensor.base_scale),
+    )
+
+
+def _buffer(tensor: Tensor, statements: Mapping[Tensor, Statement], memory: Mapping[int, Buffer]) -> Buffer:
+    """Where a tensor is in memory."""
+    source = _source(tensor)
+    found = memory[source.number] if isinstance(source, Memory) else statements[source].buffer
+    assert found is not None
+    return found
+
+
+def _is_copy(tensor: Tensor, statements: Mapping[Tensor, Statement]) -> bool:
+    """Whether a statement is a copy of what is in memory, byte by byte."""
+    if not isinstance(tensor, Map) or tensor.function != "copy" or not tensor.shape:
+        return False
+    source = _source(tensor.operands[0])
+    return tensor.operands[0].shape == tensor.shape and (isinstance(source, Memory) or source in statements)
+
+
+def _copied(statement: Statement, update: Update, statements: Mapping[Tensor, Statement], memory: Mapping[int, Buffer]) -> Copy:
+    """A copy that `update` then writes to: what it replaces need not be copied."""
+    assert statement.buffer is not None
+    source = _buffer(operands_of(statement.tensor)[0], statements, memory)
+    shape = statement.tensor.shape
+    box = []
+    for axis in update.axes:
+        # one element, or all along an axis of the value
+        length = 1 if not axis.steps else update.value.shape[axis.steps[0][0]]
+        dense = length == 1 or (len(axis.steps) == 1 and axis.steps[0][1] == 1)
+        if update.combine is not None or not dense or any(not isinstance(t, Memory) or math.prod(t.shape) != 1 for t, _ in axis.dynamic):
+            return Copy(statement.buffer, source, shape)
+        scalars = [(memory[t.number], step) for t, step in axis.dynamic if isinstance(t, Memory)]
+        box.append((axis.start, tuple(scalars), length))
+    spread = {along for axis in update.axes for along, _ in axis.steps}
+    if any(n != 1 and along not in spread for along, n in enumerate(update.value.shape)):
+        return Copy(statement.buffer, source, shape)
+    return Copy(statement.buffer, source, shape, tuple(box))
 
 
 def _add_alone(statement: Statement, nests: list[_Nest]) -> None:
-    """A nest of its own: it writes where no other statement's turn would look for it."""
-    nest = _Nest(statement.domain, True, len(nests), closed=True)
+    """A nest of its own: it writes where no other statement's turn would look for it. Outer loops are those whose turns never write to one
+    place; all others run in order."""
+    tensor = statement.tensor
+    assert isinstance(tensor, Update)
+    long = [v for v, n in enumerate(statement.domain) if n != 1]
+    apart = [v for v in long if _keeps_apart(tensor, v)]
+    rest = [v for v in long if v not in apart]
+    # lanes go along the last axis
+    across = not rest or (bool(apart) and apart[-1] == long[-1])
+    nest = _Nest(tuple([statement.domain[v] for v in apart]), across, len(nests), closed=True)
     nests.append(nest)
-    place = {v: v for v in range(len(statement.domain))}
-    nest.phases.append(((), [statement]))
-    statement.nest, statement.place, statement.phase = nest, place, 0
+    nest.phases.append((tuple([statement.domain[v] for v in rest]), [statement]))
+    statement.nest, statement.place, statement.phase = nest, {v: k for k, v in enumerate([*apart, *rest])}, 0
+
+
+def _keeps_apart(update: Update, variable: int) -> bool:
+    """Whether different indices along an axis of the value belong to different places, whatever the other indices are."""
+    return any(
+        len(axis.steps) == 1
+        and axis.steps[0][0] == variable
+        and axis.steps[0][1] != 0
+        and all(math.prod(t.shape) == 1 for t, _ in axis.dynamic)
+        for axis in update.axes
+    )
 
 
 def _place_statement(statement: Statement, nests: list[_Nest], body: Expr, statements: Sequence[Statement]) -> None:
@@ -502,9 +619,13 @@ def _place_statement(statement: Statement, nests: list[_Nest], body: Expr, state
         if mapping is not None and _add(statement, nest, mapping):
             return
     rank = len(statement.tensor.shape)
-    kept = range(rank)
+    kept: Sequence[int] = range(rank)
     across = True
-    if isinstance(statement.tensor, Reduce):
+    if isinstance(statement.tensor, Scan):
+        along = statement.tensor.axis
+        kept = [v for v in kept if v != along]
+        across = any(statement.domain[v] != 1 for v in kept if v > along)
+    elif isinstance(statement.tensor, Reduce):
         across = not _is_fast(statement, [e.offset for e in ordered([body]) if isinstance(e, Load)])
     else:
         rows = _rows(statement, statements)

@@ -6,13 +6,14 @@ A kernel expression of the table is the name of a scalar function (scalars.py), 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ...trace.types import Shape, broadcast_shapes
+from ...trace.types import Shape, broadcast_shapes, contiguous_strides
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,7 +48,8 @@ class Map(Tensor):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Axis:
-    """The index along one axis of a view's operand: `start + sum of step * index along an axis of the view (+ a tensor of one integer)`."""
+    """The index along one axis of a view's operand: `start + sum of step * index along an axis of the view (+ step * an integer)`; the
+    integers (`dynamic`) are tensors that broadcast to the view's shape: of no axis, one number for all elements."""
 
     start: int = 0
     steps: tuple[tuple[int, int], ...] = ()
@@ -56,7 +58,7 @@ class Axis:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class View(Tensor):
-    """Elements of another tensor, at affine places."""
+    """Elements of another tensor, at affine places or, where an axis has integers of its own per element, at any."""
 
     operand: Tensor
     axes: tuple[Axis, ...]
@@ -69,6 +71,16 @@ class Reduce(Tensor):
     kind: str
     operand: Tensor
     axes: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scan(Tensor):
+    """Along an axis, each element `kind` ("add", "multiply") the result before it; that one times `factor` first, where there is one."""
+
+    kind: str
+    operand: Tensor
+    axis: int
+    factor: Tensor | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,23 +97,32 @@ class Reshape(Tensor):
     operand: Tensor
 
 
+# a number times what stands in memory as one number each
+Scale = tuple[float, tuple[Memory, ...]]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Product(Tensor):
-    """The matrix product of two matrices that are in memory, each transposed on request."""
+    """The matrix product of two matrices that are in memory, each transposed on request; times `scale`, plus `base_scale` times a base."""
 
     left: Tensor
     right: Tensor
     transposed: tuple[bool, bool]
+    scale: Scale = (1.0, ())
+    base: Tensor | None = None
+    base_scale: Scale = (1.0, ())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Update(Tensor):
-    """`base` with elements replaced: `value` at the affine places `axes` of its own index. The base is written to: it is nobody else's
-    (a copy, or another update). None: what is not written is not defined, and others write it."""
+    """`base` with elements replaced: `value` at the places `axes` of its own index (see `View`). The base is written to: it is nobody
+    else's (a copy, or another update). None: what is not written is not defined, and others write it. Of several values for one place the
+    last in C order stays, or all are taken in that order into what stands there by the scalar function `combine`."""
 
     base: Tensor | None
     value: Tensor
     axes: tuple[Axis, ...]
+    combine: str | None = None
 
 
 class Unsupported(Exception):
@@ -118,6 +139,8 @@ class Tensors:
     def __init__(self, knows: Callable[[str, np.dtype, np.dtype], bool]) -> None:
         self._knows = knows
         self._made: dict[tuple, Tensor] = {}
+        # what must hold no True, and the error where it does, in the order of the calls
+        self.guards: list[tuple[Tensor, type[Exception], str]] = []
 
     def _once(self, key: tuple, made: Tensor) -> Tensor:
         return self._made.setdefault(key, made)
@@ -156,6 +179,11 @@ class Tensors:
         """The index along an axis of a view's operand: `start + step * index along` axis `along` of the view `+ number`."""
         return Axis(start, () if along is None else ((along, step),), () if number is None else ((number, 1),))
 
+    @staticmethod
+    def line(steps: Sequence[int], start: Tensor) -> Axis:
+        """The index along an axis of a view's operand: `start` (a tensor of one integer) and so many steps along each axis of the view."""
+        return Axis(0, tuple([(i, step) for i, step in enumerate(steps) if step]), ((start, 1),))
+
     def broadcast(self, x: Tensor, shape: Shape) -> Tensor:
         """Repeated along new leading axes and axes of length one."""
         if x.shape == shape:
@@ -167,8 +195,38 @@ class Tensors:
         """(start, length, step) along each axis."""
         return self.view(x, tuple([n for _, n, _ in parts]), [Axis(start, ((i, step),)) for i, (start, _, step) in enumerate(parts)])
 
+    def index(self, x: Tensor, length: int, axis: int, places: int) -> Axis:
+        """Integers as an index along an axis of that length, counted from its end where they are negative; its last `places` axes are
+        further axes of what is shown. One out of range is an IndexError after the run, and reads some element until then."""
+        return self.at(self.position(x, length, axis), places)
+
+    def position(self, x: Tensor, length: int, axis: int) -> Tensor:
+        """Integers as places along an axis: see `index`."""
+        integer = np.dtype(np.int64)
+        x = self.cast(x, integer)
+        n, zero, last = (self.number(value, integer) for value in (length, 0, length - 1))
+        low = self.map("less", x, self.number(-length, integer), dtype=np.dtype(np.bool_))
+        high = self.map("greater", x, last, dtype=np.dtype(np.bool_))
+        self.guard(self.map("logical_or", low, high), IndexError, f"an index is out of bounds for axis {axis} with size {length}")
+        counted = self.map("where", self.map("less", x, zero, dtype=np.dtype(np.bool_)), self.map("add", x, n), x)
+        return self.clamped(counted, length)
+
+    def clamped(self, x: Tensor, length: int) -> Tensor:
+        """Integers, those outside an axis of that length moved to its ends."""
+        return self.map("minimum", self.map("maximum", x, self.number(0, x.dtype)), self.number(length - 1, x.dtype))
+
+    def at(self, x: Tensor, places: int) -> Axis:
+        """Places along an axis, one per element of what is shown but for its last `places` axes."""
+        return Axis(0, (), ((self.insert_axes(x, range(len(x.shape), len(x.shape) + places)) if x.shape and places else x, 1),))
+
+    def guard(self, bad: Tensor, error: type[Exception], message: str) -> None:
+        """Raise this error after a run in which an element of `bad` is True."""
+        self.guards.append((self.reduce("logical_or", bad, range(len(bad.shape))), error, message))
+
     def transpose(self, x: Tensor, order: Sequence[int]) -> Tensor:
         """With axis `order[i]` of x as axis i."""
+        if list(order) == list(range(len(order))):
+            return x
         place = {source: i for i, source in enumerate(order)}
         return self.view(x, tuple([x.shape[i] for i in order]), [Axis(0, ((place[i], 1),)) for i in range(len(order))])
 
@@ -188,6 +246,10 @@ class Tensors:
         made: Tensor = self._once(("reduce", kind, x, axes), Reduce(shape, x.dtype, kind, x, axes)) if axes else x
         return self.insert_axes(made, axes) if keepdims and axes else made
 
+    def scan(self, kind: str, x: Tensor, axis: int, factor: Tensor | None = None) -> Tensor:
+        """Along an axis, each element `kind` the result before it; that one times `factor` first, where there is one."""
+        return self._once(("scan", kind, x, axis, factor), Scan(x.shape, x.dtype, kind, x, axis, factor))
+
     def product(self, x: Tensor, y: Tensor, transpose_x: bool = False, transpose_y: bool = False) -> Tensor:
         """The matrix product of x and y, each of them a matrix, transposed on request.
 
@@ -203,9 +265,9 @@ class Tensors:
         key = ("product", left, right, transposed)
         return self._once(key, Product((rows, columns), x.dtype, left, right, transposed))
 
-    def update(self, x: Tensor, value: Tensor, axes: Sequence[Axis]) -> Tensor:
-        """A copy of x with `value` at affine places."""
-        return Update(x.shape, x.dtype, self.copy(x), value, tuple(axes))
+    def update(self, x: Tensor, value: Tensor, axes: Sequence[Axis], combine: str | None = None) -> Tensor:
+        """A copy of x with `value` at places, or taken into what stands there by a scalar function."""
+        return Update(x.shape, x.dtype, self.copy(x), value, tuple(axes), combine)
 
     def concatenate(self, parts: Sequence[Tensor], axis: int) -> Tensor:
         """Joined along an axis."""
@@ -227,6 +289,12 @@ class Tensors:
     def positions(self, shape: Shape, axis: int, dtype: np.dtype) -> Tensor:
         """The index along an axis."""
         return self._once(("positions", shape, axis, dtype), Positions(shape, dtype, axis))
+
+    def offsets(self, shape: Shape, dtype: np.dtype) -> Tensor:
+        """The number of each element in C order."""
+        numbers = self.positions((math.prod(shape),), 0, dtype)
+        steps = [(i, step) for i, step in enumerate(contiguous_strides(shape, 1)) if shape[i] != 1]
+        return self.view(numbers, shape, [Axis(0, tuple(steps))])
 
     def reshape(self, x: Tensor, shape: Shape) -> Tensor:
         """Another shape of the same elements in C order."""
@@ -256,7 +324,7 @@ class Tensors:
             long = [s for s in range(i0, i) if x.shape[s] != 1]
             if len(long) > 1:
                 # merged axes: an index would take divisions
-                return Reshape(shape, x.dtype, x if isinstance(x, (Map, Reduce, Product, Update)) else self.copy(x))
+                return Reshape(shape, x.dtype, x if isinstance(x, (Map, Reduce, Scan, Product, Update)) else self.copy(x))
             steps = []
             step = 1
             for s in reversed(range(j0, j)):
@@ -269,7 +337,7 @@ class Tensors:
 
 def _in_memory(k: Tensors, x: Tensor) -> tuple[Tensor, bool]:
     """A matrix as one that can be in memory as it is, and whether that is its transpose."""
-    kinds = (Memory, Map, Reduce, Reshape, Product, Update)
+    kinds = (Memory, Map, Reduce, Scan, Reshape, Product, Update)
     if isinstance(x, View) and isinstance(x.operand, kinds) and x.shape == x.operand.shape[::-1]:
         places = [(a.start, a.steps, a.dynamic) for a in x.axes]
         if places == [(0, ((1, 1),), ()), (0, ((0, 1),), ())]:

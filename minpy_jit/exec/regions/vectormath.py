@@ -1,374 +1,718 @@
-"""Transcendental functions on the lanes of a vector, as straight arithmetic without branches.
+"""Vector maths: transcendental functions on the lanes of a vector, as straight arithmetic without branches.
 
-Each works by reducing its argument to an interval around zero, where a polynomial does (near-minimax, fitted with 60 digits at Chebyshev
-nodes), and scaling back; special values follow from the arithmetic or are selected at the end. Functions of float32 that would lose bits
-on the way are computed in float64. What is not here calls the C library, lane by lane.
+Each works by reducing its argument to an interval around zero, where a polynomial does (coefficients.py), and building the result up
+again; special values follow from the arithmetic or are selected at the end. Both precisions have the same algorithms, unless said so.
+A lane's result depends on nothing but its argument.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from llvmlite import ir
 
-from .scalars import KINDS, SCALARS, Emit, Lanes, element_type
+from . import coefficients as fit
+from .arithmetic import F32, F64, Arithmetic, library, outlined
+from .scalars import KINDS, SCALARS, Emit, Lanes
 
-F32, F64 = np.dtype(np.float32), np.dtype(np.float64)
-_INTS: dict[np.dtype, np.dtype] = {F32: np.dtype(np.int32), F64: np.dtype(np.int64)}
-# explicit bits of the significand, and the exponent's bias
-_BITS: dict[np.dtype, tuple[int, int]] = {F32: (23, 127), F64: (52, 1023)}
+_Core = Callable[..., Any]
+# a long function costs 3 to 6 ms to compile wherever it is inlined, and up to a quarter of its time where it is called
+INLINED_USES = 4
+_long_uses: WeakKeyDictionary[ir.Module, int] = WeakKeyDictionary()
 
-# (exp(r) - 1 - r) / r**2 on [-log(2) / 2, log(2) / 2]; relative error 2**-28.3, 2**-64.5
-_EXP: dict[np.dtype, tuple[float, ...]] = {
-    F32: (0.500000001346581, 0.16666666681623232, 0.041666464925285904, 0.0083333109254809, 0.0013933649996309251, 0.00019890990824673654),
-    F64: (
-        *(0.5, 0.16666666666666666, 0.04166666666666668, 0.008333333333333333, 0.0013888888888879073, 0.00019841269841263298),
-        *(2.4801587336442236e-05, 2.755731924721873e-06, 2.75572632790885e-07, 2.505207109429355e-08, 2.0918137737642736e-09),
-        1.608662795678037e-10,
-    ),
-}
-# (log((1 + s) / (1 - s)) - 2 s) / s**3 in z = s**2, for (1 + s) / (1 - s) in [sqrt(1/2), sqrt(2)]; 2**-29.1, 2**-58.2
-_LOG: dict[np.dtype, tuple[float, ...]] = {
-    F32: (0.6666666655445165, 0.40000121876972, 0.2855081659971155, 0.23330581938241893),
-    F64: (
-        *(0.6666666666666666, 0.4000000000000088, 0.2857142857080323, 0.2222222239180047, 0.18181795630884753, 0.15386240205813478),
-        *(0.13268759668560612, 0.13086767009948175),
-    ),
-}
-# (sin(x) - x) / x**3 and (cos(x) - 1 + x**2 / 2) / x**4 in x**2 on [0, pi / 4]; 2**-32.4 and 2**-34, 2**-63.6 and 2**-65.8
-_SIN: dict[np.dtype, tuple[float, ...]] = {
-    F32: (-0.16666666663853044, 0.008333331873837132, -0.00019840086263779024, 2.7249864658196823e-06),
-    F64: (
-        *(-0.16666666666666666, 0.008333333333333331, -0.0001984126984126506, 2.7557319221335453e-06, -2.505210623115797e-08),
-        *(1.6058531414599232e-10, -7.586685070693618e-13),
-    ),
-}
-_COS: dict[np.dtype, tuple[float, ...]] = {
-    F32: (0.04166666666431933, -0.0013888887671288145, 2.480059998355139e-05, -2.73009081705482e-07),
-    F64: (
-        *(0.041666666666666664, -0.0013888888888888887, 2.4801587301584645e-05, -2.755731922140076e-07, 2.0876755790363434e-09),
-        *(-1.1470460773975007e-11, 4.745865204122351e-14),
-    ),
-}
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function of vector maths.
+
+    Attributes:
+        core: makes the result of an `Arithmetic` and the operands.
+        ulp: bounds of the error in units in the last place, of float32 and of float64.
+        inline: written wherever it is used; else only the first times in a module, and a function of the module from then on, which is
+            compiled once however often it is used.
+    """
+
+    core: _Core
+    ulp: tuple[float, float]
+    inline: bool
+
+    def emit(self, name: str) -> Emit:
+        """How it is written on the lanes of a vector."""
+
+        def emit(lanes: Lanes, xs: Sequence[Any], given: np.dtype, result: np.dtype) -> Any:
+            def write(lanes: Lanes, values: Sequence[Any]) -> Any:
+                return self.core(Arithmetic(lanes, given), *values)
+
+            module = lanes.builder.module
+            uses = _long_uses[module] = _long_uses.get(module, 0) + (not self.inline)
+            return write(lanes, xs) if self.inline or uses <= INLINED_USES else outlined(lanes, name, xs, write)
+
+        return emit
+
+
+FUNCTIONS: dict[str, Function] = {}
+
+
+def _function(*names: str, ulp: tuple[float, float], inline: bool = False) -> Callable[[_Core], _Core]:
+    """Enter a function into the table; its docstring says how it works."""
+
+    def enter(core: _Core) -> _Core:
+        for name in names:
+            FUNCTIONS[name] = Function(core, ulp, inline)
+        return core
+
+    return enter
+
+
 # log(2) in two parts; with few enough bits in the first that multiples of it are exact
 _LN2: dict[np.dtype, tuple[float, float]] = {
     F32: (0.693145751953125, 1.4286068203094173e-06),
     F64: (0.6931471805598903, 5.497923018708371e-14),
 }
-# pi / 2 in three parts of 53 bits
-_HALF_PI = (1.5707963267948966, 6.123233995736766e-17, -1.4973849048591698e-33)
-# up to here sin and cos reduce their argument with these parts; beyond, the C library does
-_LARGEST_ANGLE = 1e6
-
-
-class _Maths:
-    """Arithmetic on vectors of one float dtype."""
-
-    def __init__(self, lanes: Lanes, dtype: np.dtype) -> None:
-        self.lanes, self.builder, self.dtype = lanes, lanes.builder, dtype
-        self.integer = _INTS[dtype]
-        self.bits, self.bias = _BITS[dtype]
-
-    def number(self, value: float) -> Any:
-        return self.lanes.constant(self.dtype, value)
-
-    def whole(self, value: int) -> Any:
-        return self.lanes.constant(self.integer, value)
-
-    def add(self, x: Any, y: Any) -> Any:
-        return self.builder.fadd(x, y)
-
-    def sub(self, x: Any, y: Any) -> Any:
-        return self.builder.fsub(x, y)
-
-    def mul(self, x: Any, y: Any) -> Any:
-        return self.builder.fmul(x, y)
-
-    def div(self, x: Any, y: Any) -> Any:
-        return self.builder.fdiv(x, y)
-
-    def fma(self, x: Any, y: Any, z: Any) -> Any:
-        return self.lanes.call("llvm.fma", x, y, z)
-
-    def neg(self, x: Any) -> Any:
-        return self.builder.fneg(x)
-
-    def magnitude(self, x: Any) -> Any:
-        return self.lanes.call("llvm.fabs", x)
-
-    def nearest(self, x: Any) -> Any:
-        return self.lanes.call("llvm.roundeven", x)
-
-    def with_sign(self, x: Any, sign: Any) -> Any:
-        return self.lanes.call("llvm.copysign", x, sign)
-
-    def less(self, x: Any, y: Any) -> Any:
-        return self.builder.fcmp_ordered("<", x, y)
-
-    def select(self, condition: Any, x: Any, y: Any) -> Any:
-        return self.builder.select(condition, x, y)
-
-    def at_most(self, x: Any, high: float) -> Any:
-        """The smaller; NaN stays."""
-        bound = self.number(high)
-        return self.select(self.builder.fcmp_ordered(">", x, bound), bound, x)
-
-    def at_least(self, x: Any, low: float) -> Any:
-        """The larger; NaN stays."""
-        bound = self.number(low)
-        return self.select(self.less(x, bound), bound, x)
-
-    def polynomial(self, x: Any, coefficients: Sequence[float]) -> Any:
-        """c0 + c1 x + c2 x**2 ..., by Horner's rule."""
-        total = self.number(coefficients[-1])
-        for c in reversed(coefficients[:-1]):
-            total = self.fma(total, x, self.number(c))
-        return total
-
-    def to_whole(self, x: Any) -> Any:
-        """A float that is an integer (anything, where it is not one of this width)."""
-        # 1.5 * 2**bits, added, leaves the integer in the lowest bits
-        shift = self.number(1.5 * 2.0**self.bits)
-        bits = self.builder.bitcast(self.add(x, shift), self.lanes.type(self.integer))
-        return self.builder.sub(bits, self.builder.bitcast(shift, self.lanes.type(self.integer)))
-
-    def power_of_two(self, n: Any) -> Any:
-        """2**n of a whole n in the normal range."""
-        raised = self.builder.shl(self.builder.add(n, self.whole(self.bias)), self.whole(self.bits))
-        return self.builder.bitcast(raised, self.lanes.type(self.dtype))
+# log10(2), likewise
+_LOG10_2: dict[np.dtype, tuple[float, float]] = {
+    F32: (0.301025390625, 4.605039066518657e-06),
+    F64: (0.30102999566383914, 1.42050232272661e-13),
+}
+# numbers in parts of the dtype: pi / 2, 1 / log(2), 1 / log(10), 1 / 3, 2 / log(2)
+_HALF_PI: dict[np.dtype, tuple[float, float, float]] = {
+    F32: (1.5707963705062866, -4.371138828673793e-08, -1.7151245100058819e-15),
+    F64: (1.5707963267948966, 6.123233995736766e-17, -1.4973849048591698e-33),
+}
+_PER_LN2: dict[np.dtype, tuple[float, float]] = {
+    F32: (1.4426950216293335, 1.925963033500011e-08),
+    F64: (1.4426950408889634, 2.0355273740931033e-17),
+}
+_PER_LN10: dict[np.dtype, tuple[float, float]] = {
+    F32: (0.4342944920063019, -1.0103049952192578e-08),
+    F64: (0.4342944819032518, 1.098319650216765e-17),
+}
+_THIRD = (0.3333333333333333, 1.850371707708594e-17)
+_TWO_PER_LN2 = (2.8853900817779268, 4.0710547481862066e-17)
 
 
 # -- exponentials --------------------------------------------------------------------------------------------------------------------------
-def _reduced(m: _Maths, x: Any) -> tuple[Any, Any]:
-    """n and r with x = n log(2) + r, |r| <= log(2) / 2."""
-    n = m.nearest(m.mul(x, m.number(1.0 / math.log(2.0))))
+def _reduced(m: Arithmetic, x: Any) -> tuple[Any, Any, Any]:
+    """n, its pattern, and exp(r) - 1 with x = n log(2) + r, |r| <= log(2) / 2 (Cody and Waite's reduction)."""
+    n, pattern = m.rounded(x, 1.0 / math.log(2.0))
     high, low = _LN2[m.dtype]
-    r = m.fma(n, m.number(-high), x)
-    return n, m.fma(n, m.number(-low), r)
-
-
-def _below(m: _Maths, r: Any, coefficients: Sequence[float]) -> Any:
-    """exp(r) - 1 near zero."""
-    return m.fma(m.mul(r, r), m.polynomial(r, coefficients), r)
-
-
-def _scaled(m: _Maths, x: Any, n: Any) -> Any:
-    """x * 2**n of a whole n, down to subnormal results: in two steps, so that each factor is normal."""
-    half = m.builder.ashr(n, m.whole(1))
-    return m.mul(m.mul(x, m.power_of_two(half)), m.power_of_two(m.builder.sub(n, half)))
+    # the first step is exact; the second joins where its rounding counts less
+    first, second = m.fma(n, -high, x), m.mul(n, -low)
+    r = m.add(first, second)
+    return n, pattern, m.add(first, m.fma(m.mul(r, r), m.polynomial(r, fit.EXP[m.dtype]), second))
 
 
 _EXP_RANGE: dict[np.dtype, tuple[float, float]] = {F32: (-104.0, 89.0), F64: (-746.0, 710.0)}
 
 
-def _exp(m: _Maths, x: Any) -> Any:
+@_function("exp", ulp=(1.0, 1.0), inline=True)
+def _exp(m: Arithmetic, x: Any) -> Any:
+    """exp: 2**n (1 + p) with x = n log(2) + r and p = exp(r) - 1 by a polynomial."""
     low, high = _EXP_RANGE[m.dtype]
-    n, r = _reduced(m, m.at_least(m.at_most(x, high), low))
-    return _scaled(m, m.add(m.number(1.0), _below(m, r, _EXP[m.dtype])), m.to_whole(n))
+    n, _, below = _reduced(m, m.at_least(m.at_most(x, high), low))
+    return m.scaled(m.add(1.0, below), n)
 
 
-def _expm1_in(m: _Maths, x: Any, coefficients: Sequence[float]) -> Any:
-    """exp(x) - 1 for x from -60 to just above what overflows."""
-    n, r = _reduced(m, x)
-    half = m.power_of_two(m.builder.sub(m.to_whole(n), m.whole(1)))
-    total = m.fma(half, _below(m, r, coefficients), m.sub(half, m.number(0.5)))
-    return m.mul(total, m.number(2.0))
+@_function("exp2", ulp=(1.0, 1.0), inline=True)
+def _exp2(m: Arithmetic, x: Any) -> Any:
+    """exp2: 2**n times a polynomial in the rest of x."""
+    x = m.at_least(m.at_most(x, m.bias + 1.0), -(m.bias + m.bits + 1.0))
+    n = m.nearest(x)
+    r = m.sub(x, n)
+    return m.scaled(m.fma(r, m.polynomial(r, fit.EXP2[m.dtype]), 1.0), n)
 
 
-def _expm1(m: _Maths, x: Any) -> Any:
-    made = _expm1_in(m, m.at_least(m.at_most(x, 710.0), -60.0), _EXP[F64])
+def _expm1_in(m: Arithmetic, x: Any) -> Any:
+    """exp(x) - 1 for x from where it rounds to -1 to just above what overflows."""
+    _, n, below = _reduced(m, x)
+    # 2**(n - 1) in the end twice: 2**n may overflow before its product does
+    half = m.power_of_two(n, -1)
+    return m.mul(m.fma(half, below, m.sub(half, 0.5)), 2.0)
+
+
+@_function("expm1", ulp=(2.0, 2.0), inline=True)
+def _expm1(m: Arithmetic, x: Any) -> Any:
+    """expm1: 2**n p + (2**n - 1), by one fused operation, with n and p of exp."""
+    low, high = -(m.bits + 2.0), _EXP_RANGE[m.dtype][1]
+    made = _expm1_in(m, m.at_least(m.at_most(x, high), low))
     # -0.0 stays, and subnormals
-    return m.select(m.less(m.magnitude(x), m.number(1e-17)), x, made)
+    return m.select(m.less(m.magnitude(x), m.tiny), x, made)
 
 
-def _tanh(m: _Maths, x: Any) -> Any:
-    # from 22 on the result rounds to 1
-    t = _expm1_in(m, m.at_most(m.mul(m.magnitude(x), m.number(2.0)), 44.0), _EXP[F64])
-    bottom = m.add(t, m.number(2.0))
-    inverse = m.div(m.number(1.0), bottom)
-    # t / (t + 2), and what its roundings have lost
+@_function("tanh", ulp=(1.0, 2.0), inline=True)
+def _tanh(m: Arithmetic, x: Any) -> Any:
+    """tanh: an odd polynomial below 1 and 1 - 2 / (exp(2 x) + 1) beyond; of float64 t / (t + 2), t = expm1(2 x), with its remainder."""
+    return _tanh_of_float(m, x) if m.dtype == F32 else _tanh_of_double(m, x)
+
+
+def _tanh_of_float(m: Arithmetic, x: Any) -> Any:
+    size = m.magnitude(x)
+    z = m.mul(x, x)
+    near = m.fma(m.mul(size, z), m.polynomial(z, fit.TANH_F), size)
+    # 1 - 2 / (exp(2 |x|) + 1), 1 from 9.1 on
+    _, n, below = _reduced(m, m.at_most(m.add(size, size), 20.0))
+    scale = m.power_of_two(n)
+    bottom = m.fma(scale, below, m.add(scale, 1.0))
+    far = m.sub(1.0, m.div(2.0, bottom))
+    return m.with_sign(m.select(m.less(size, 1.0), near, far), x)
+
+
+def _tanh_of_double(m: Arithmetic, x: Any) -> Any:
+    # t / (t + 2) with t = exp(2 |x|) - 1; from 22 on the result rounds to 1
+    t = _expm1_in(m, m.at_most(m.mul(m.magnitude(x), 2.0), 44.0))
+    bottom = m.add(t, 2.0)
+    inverse = m.div(1.0, bottom)
     ratio = m.mul(t, inverse)
+    # what the roundings have lost
     rest = m.fma(m.neg(ratio), bottom, t)
-    rest = m.fma(m.neg(ratio), m.sub(t, m.sub(bottom, m.number(2.0))), rest)
+    rest = m.fma(m.neg(ratio), m.sub(t, m.sub(bottom, 2.0)), rest)
     below = m.fma(rest, inverse, ratio)
-    above = m.fma(m.number(-2.0), inverse, m.number(1.0))
-    made = m.select(m.less(t, m.number(1.5)), below, above)
-    return m.select(m.less(m.magnitude(x), m.number(1e-9)), x, m.with_sign(made, x))
+    above = m.fma(-2.0, inverse, 1.0)
+    made = m.select(m.less(t, 6.0), below, above)
+    return m.select(m.less(m.magnitude(x), 1e-9), x, m.with_sign(made, x))
+
+
+@_function("sigmoid", ulp=(1.0, 1.0), inline=True)
+def _sigmoid(m: Arithmetic, x: Any) -> Any:
+    """sigmoid: 1 / (1 + exp(-x)), the sum in two parts; 0 where exp(-x) overflows, as in NumPy."""
+    # 1 / (exp(-x) + 1), halved above and below: exp(-x) may overflow before its half does
+    top = math.log(float(np.finfo(m.dtype).max))
+    _, n, below = _reduced(m, m.at_least(m.at_most(m.neg(x), top + 0.25), -(m.bits + 2.0)))
+    half = m.power_of_two(n, -1)
+    start, lost = m.sum_of_any(half, m.number(0.5))
+    bottom = m.fma(half, below, start)
+    lost = m.add(m.fma(half, below, m.sub(start, bottom)), lost)
+    ratio = m.div(0.5, bottom)
+    rest = m.fma(m.neg(ratio), lost, m.fma(m.neg(ratio), bottom, 0.5))
+    return m.select(m.less(x, -top), 0.0, m.fma(rest, m.add(ratio, ratio), ratio))
+
+
+def _half_exp(m: Arithmetic, x: Any) -> Any:
+    """exp(x) / 2 of x >= 0."""
+    n, _, below = _reduced(m, m.at_most(x, _EXP_RANGE[m.dtype][1] + 1.0))
+    return m.scaled(m.add(1.0, below), m.sub(n, 1.0))
+
+
+@_function("sinh", ulp=(2.0, 2.0))
+def _sinh(m: Arithmetic, x: Any) -> Any:
+    """sinh: an odd polynomial below 1; (exp(x) - exp(-x)) / 2 from there on."""
+    size = m.magnitude(x)
+    z = m.mul(x, x)
+    near = m.fma(m.mul(size, z), m.polynomial(z, fit.SINH[m.dtype]), size)
+    half = _half_exp(m, size)
+    far = m.sub(half, m.div(0.25, half))
+    return m.with_sign(m.select(m.less(size, 1.0), near, far), x)
+
+
+@_function("cosh", ulp=(2.0, 2.0))
+def _cosh(m: Arithmetic, x: Any) -> Any:
+    """cosh: (exp(x) + exp(-x)) / 2."""
+    half = _half_exp(m, m.magnitude(x))
+    return m.add(half, m.div(0.25, half))
 
 
 # -- logarithms ----------------------------------------------------------------------------------------------------------------------------
-def _split(m: _Maths, x: Any) -> tuple[Any, Any]:
-    """k and f with x = 2**k (1 + f), 1 + f in [sqrt(1/2), sqrt(2)), of a positive normal x."""
-    bits = m.builder.bitcast(x, m.lanes.type(m.integer))
-    root = int(np.asarray(math.sqrt(0.5), m.dtype).view(m.integer))
-    k = m.builder.ashr(m.builder.sub(bits, m.whole(root)), m.whole(m.bits))
-    rest = m.builder.bitcast(m.builder.sub(bits, m.builder.shl(k, m.whole(m.bits))), m.lanes.type(m.dtype))
-    return m.builder.sitofp(k, m.lanes.type(m.dtype)), m.sub(rest, m.number(1.0))
-
-
-def _log_of(m: _Maths, k: Any, f: Any, correction: Any = None) -> Any:
-    """k log(2) + log(1 + f) (+ a small correction)."""
-    s = m.div(f, m.add(f, m.number(2.0)))
+def _log_rest(m: Arithmetic, f: Any) -> Any:
+    """log(1 + f) - f."""
+    square = m.mul(f, f)
+    if m.dtype == F32:
+        return m.fma(m.mul(square, f), m.polynomial(f, fit.LOG_F), m.mul(square, -0.5))
+    # in s = f / (2 + f): log(1 + f) = log((1 + s) / (1 - s)), whose polynomial is half as long
+    s = m.div(f, m.add(f, 2.0))
     z = m.mul(s, s)
-    half = m.mul(m.mul(f, f), m.number(0.5))
-    tail = m.mul(s, m.fma(z, m.polynomial(z, _LOG[m.dtype]), half))
+    half = m.mul(square, 0.5)
+    return m.sub(m.mul(s, m.fma(z, m.polynomial(z, fit.LOG_S), half)), half)
+
+
+def _log_of(m: Arithmetic, k: Any, f: Any, correction: Any = None) -> Any:
+    """k log(2) + log(1 + f) (+ a small correction)."""
     high, low = _LN2[m.dtype]
-    tail = m.fma(k, m.number(low), tail)
+    k = m.real(k)
+    rest = m.fma(k, low, _log_rest(m, f))
     if correction is not None:
-        tail = m.add(tail, correction)
-    return m.fma(k, m.number(high), m.sub(f, m.sub(half, tail)))
+        rest = m.add(rest, correction)
+    total, lost = m.sum(m.mul(k, high), f)
+    return m.add(total, m.add(rest, lost))
 
 
-def _where_defined(m: _Maths, x: Any, made: Any, pole: float) -> Any:
+def _where_defined(m: Arithmetic, x: Any, made: Any, pole: float) -> Any:
     """-inf at the pole, NaN below it, +inf at +inf."""
-    made = m.select(m.builder.fcmp_ordered("==", x, m.number(math.inf)), x, made)
-    made = m.select(m.builder.fcmp_ordered("==", x, m.number(pole)), m.number(-math.inf), made)
+    made = m.select(m.equal(x, math.inf), x, made)
+    made = m.select(m.equal(x, pole), -math.inf, made)
     # also of NaN itself
-    return m.select(m.builder.fcmp_unordered("<", x, m.number(pole)), m.number(math.nan), made)
+    return m.select(m.builder.fcmp_unordered("<", x, m.number(pole)), math.nan, made)
 
 
-def _log(m: _Maths, x: Any) -> Any:
-    small = m.less(x, m.number(float(np.finfo(m.dtype).tiny)))
-    raised = m.select(small, m.mul(x, m.number(2.0 ** (m.bits + 1))), x)
-    k, f = _split(m, raised)
-    k = m.sub(k, m.select(small, m.number(m.bits + 1), m.number(0.0)))
-    return _where_defined(m, x, _log_of(m, k, f), 0.0)
+def _apart(m: Arithmetic, name: str, rare: Any, operands: Sequence[Any], made: Any, full: _Core) -> Any:
+    """`made`, but what `full` makes in the lanes that are `rare`, behind a branch."""
+
+    def write(lanes: Lanes, values: Sequence[Any]) -> Any:
+        return full(Arithmetic(lanes, m.dtype), *values)
+
+    return m.where_some(rare, made, lambda: outlined(m.lanes, f"{name}.of_any", operands, write))
 
 
-def _log1p(m: _Maths, x: Any) -> Any:
-    u = m.add(m.number(1.0), x)
-    k, f = _split(m, u)
-    near = m.builder.fcmp_ordered("==", k, m.number(0.0))
-    # what rounding 1 + x has lost, exactly
-    lost = m.select(m.less(m.magnitude(x), m.number(1.0)), m.sub(x, m.sub(u, m.number(1.0))), m.sub(m.number(1.0), m.sub(u, x)))
-    correction = m.select(near, m.number(0.0), m.div(lost, u))
-    made = _log_of(m, k, m.select(near, x, f), correction)
-    made = _where_defined(m, x, made, -1.0)
-    return m.select(m.less(m.magnitude(x), m.number(1e-17)), x, made)
+def _of_regular(m: Arithmetic, name: str, x: Any, core: _Core) -> Any:
+    """A logarithm, as `core` makes it from k and f; what is not a positive normal number apart."""
+
+    def full(m: Arithmetic, x: Any) -> Any:
+        return _where_defined(m, x, core(m, *m.split_any(x)), 0.0)
+
+    return _apart(m, name, m.irregular(x), [x], core(m, *m.split(x)), full)
+
+
+@_function("log", ulp=(1.0, 1.0), inline=True)
+def _log(m: Arithmetic, x: Any) -> Any:
+    """log: k log(2) + log(1 + f) with x = 2**k (1 + f); a polynomial in f, or of float64 in s = f / (2 + f)."""
+    return _of_regular(m, "log", x, _log_of)
+
+
+def _log_to_base(m: Arithmetic, k: Any, f: Any, factor: tuple[float, float], exponent: tuple[float, float] | None) -> Any:
+    """The logarithm to the base b: `factor` is 1 / log(b), `exponent` log(2) to this base, None if b = 2."""
+    k = m.real(k)
+    high, low = factor
+    product, lost = m.product(f, m.number(high))
+    rest = m.fma(_log_rest(m, f), high, m.fma(f, low, lost))
+    if exponent is not None:
+        rest = m.fma(k, exponent[1], rest)
+        k = m.mul(k, exponent[0])
+    total, lost = m.sum(k, product)
+    return m.add(total, m.add(rest, lost))
+
+
+@_function("log2", ulp=(2.0, 2.0))
+def _log2(m: Arithmetic, x: Any) -> Any:
+    """log2: as log, the product with 1 / log(2) in two parts."""
+    return _of_regular(m, "log2", x, lambda m, k, f: _log_to_base(m, k, f, _PER_LN2[m.dtype], None))
+
+
+@_function("log10", ulp=(2.0, 2.0))
+def _log10(m: Arithmetic, x: Any) -> Any:
+    """log10: as log2."""
+    return _of_regular(m, "log10", x, lambda m, k, f: _log_to_base(m, k, f, _PER_LN10[m.dtype], _LOG10_2[m.dtype]))
+
+
+def _log1p_of(m: Arithmetic, x: Any, low: Any = None) -> Any:
+    """log(1 + x + low), where 1 counts."""
+    k, f = m.split(m.add(x, 1.0))
+    # 1 + x = 2**k (1 + f): one rounding
+    scale = m.power_of_two(m.builder.neg(k))
+    f = m.fma(x, scale, m.sub(scale, 1.0))
+    # low / (1 + f)
+    correction = None if low is None else m.mul(m.mul(low, scale), m.fma(f, m.sub(f, 1.0), 1.0))
+    return _log_of(m, k, f, correction)
+
+
+def _one_does_not_count(m: Arithmetic, x: Any) -> Any:
+    return m.builder.fcmp_unordered(">", x, m.number(2.0 ** (m.bits + 4)))
+
+
+def _log1p_of_any(m: Arithmetic, x: Any) -> Any:
+    large = _one_does_not_count(m, x)
+    made = m.select(large, _log_of(m, *m.split(x)), _log1p_of(m, m.select(large, 1.0, x)))
+    # -0.0 stays
+    return m.with_sign(_where_defined(m, x, made, -1.0), x)
+
+
+@_function("log1p", ulp=(2.0, 2.0), inline=True)
+def _log1p(m: Arithmetic, x: Any) -> Any:
+    """log1p: log, with f rounded once from x rather than from 1 + x."""
+    rare = m.either(_one_does_not_count(m, x), m.builder.fcmp_unordered("<=", x, m.number(-1.0)))
+    return _apart(m, "log1p", rare, [x], m.with_sign(_log1p_of(m, x), x), _log1p_of_any)
+
+
+# -- inverse hyperbolic functions ----------------------------------------------------------------------------------------------------------
+def _root(m: Arithmetic, x: Any, low: Any) -> tuple[Any, Any]:
+    """The square root of x + low, x > 0, in two parts."""
+    root = m.sqrt(x)
+    return root, m.mul(m.add(m.fma(m.neg(root), root, x), low), m.div(0.5, root))
+
+
+def _log_of_twice(m: Arithmetic, x: Any) -> Any:
+    """log(2 x) of large x; infinity and NaN stay."""
+    k, f = m.split(x)
+    return m.select(m.less(x, math.inf), _log_of(m, m.builder.add(k, m.whole(1)), f), x)
+
+
+@_function("arcsinh", ulp=(2.0, 2.0))
+def _arcsinh(m: Arithmetic, x: Any) -> Any:
+    """arcsinh: log1p(|x| + sqrt(x**2 + 1) - 1), the argument in two parts; log(2 |x|) where 1 does not count."""
+    size = m.magnitude(x)
+    square, lost = m.product(size, size)
+    total, more = m.sum_of_any(square, m.number(1.0))
+    root, low = _root(m, total, m.add(lost, more))
+    argument, lost = m.sum_of_any(size, m.sub(root, 1.0))
+    made = _log1p_of(m, argument, m.add(lost, low))
+    made = m.select(m.less(size, 2.0 ** -(m.bits // 2 + 2)), size, made)
+    made = _apart(m, "arcsinh", _one_does_not_count(m, size), [size], made, _log_of_twice)
+    return m.with_sign(made, x)
+
+
+@_function("arccosh", ulp=(2.0, 2.0))
+def _arccosh(m: Arithmetic, x: Any) -> Any:
+    """arccosh: log1p(t + sqrt(t**2 + 2 t)), t = x - 1, the argument in two parts; log(2 x) where 1 does not count."""
+    t, t_low = m.sum(x, m.number(-1.0))
+    square, lost = m.product(t, t)
+    total, more = m.sum_of_any(m.add(t, t), square)
+    # t_low counts only where t is large
+    root, low = _root(m, total, m.add(m.add(more, lost), m.mul(t_low, m.fma(t, 2.0, 2.0))))
+    low = m.select(m.more(total, 0.0), low, 0.0)
+    argument, lost = m.sum_of_any(t, root)
+    made = _log1p_of(m, argument, m.add(m.add(lost, low), t_low))
+    made = _apart(m, "arccosh", _one_does_not_count(m, x), [x], made, _log_of_twice)
+    return m.select(m.less(x, 1.0), math.nan, made)
+
+
+@_function("arctanh", ulp=(2.0, 2.0))
+def _arctanh(m: Arithmetic, x: Any) -> Any:
+    """arctanh: log1p(2 |x| / (1 - |x|)) / 2, the argument in two parts."""
+    size = m.magnitude(x)
+    bottom, lost = m.sum(m.number(1.0), m.neg(size))
+    inverse = m.div(1.0, bottom)
+    twice = m.add(size, size)
+    ratio = m.mul(twice, inverse)
+    low = m.mul(m.fma(m.neg(ratio), lost, m.fma(m.neg(ratio), bottom, twice)), inverse)
+    made = m.mul(_log1p_of(m, ratio, low), 0.5)
+    made = m.select(m.less(size, 2.0 ** -(m.bits // 2 + 2)), size, made)
+    made = m.select(m.equal(size, 1.0), math.inf, made)
+    made = m.select(m.builder.fcmp_unordered(">", size, m.number(1.0)), math.nan, made)
+    return m.with_sign(made, x)
 
 
 # -- trigonometry --------------------------------------------------------------------------------------------------------------------------
-def _angle(m: _Maths, x: Any) -> tuple[Any, Any, Any]:
-    """The quadrant, and the rest of an angle in two parts."""
-    n = m.nearest(m.mul(x, m.number(2.0 / math.pi)))
-    first = m.fma(n, m.number(-_HALF_PI[0]), x)
-    r = m.fma(n, m.number(-_HALF_PI[1]), first)
-    # what that rounding has lost
-    low = m.sub(m.fma(n, m.number(-_HALF_PI[1]), m.sub(first, r)), m.mul(n, m.number(_HALF_PI[2])))
-    return m.to_whole(n), r, low
+# up to here an angle is reduced by the parts of pi / 2; beyond, the C library works
+LARGEST_ANGLE: dict[np.dtype, float] = {F32: 1e5, F64: 1e6}
 
 
-def _sine(m: _Maths, x: Any, quarter: int, coefficients: tuple[Sequence[float], Sequence[float]]) -> Any:
-    """sin(x + quarter * pi / 2) of |x| up to _LARGEST_ANGLE."""
-    n, r, low = _angle(m, x)
+def _angle(m: Arithmetic, x: Any, parts: bool) -> tuple[Any, Any, Any]:
+    """The quadrant, and the rest of an angle, in two `parts` or in one (Cody and Waite's reduction)."""
+    n, pattern = m.rounded(x, 2.0 / math.pi)
+    high, middle, low = _HALF_PI[m.dtype]
+    # exact
+    first = m.fma(n, -high, x)
+    if not parts:
+        return pattern, m.fma(n, -low, m.fma(n, -middle, first)), None
+    second, lost = m.product(n, m.number(middle))
+    r, more = m.sum_of_any(first, m.neg(second))
+    return pattern, r, m.fma(n, -low, m.sub(more, lost))
+
+
+def _bit(m: Arithmetic, n: Any, place: int) -> Any:
+    return m.builder.icmp_signed("!=", m.builder.and_(n, m.whole(1 << place)), m.whole(0))
+
+
+def _sine_rest(m: Arithmetic, r: Any, low: Any, z: Any) -> Any:
+    """sin(r + low) - r."""
+    rest = m.number(0.0) if low is None else m.fma(m.mul(z, -0.5), low, low)
+    return m.fma(m.mul(z, r), m.polynomial(z, fit.SIN[m.dtype]), rest)
+
+
+def _cosine(m: Arithmetic, r: Any, low: Any, z: Any) -> tuple[Any, Any]:
+    """cos(r + low) in two parts."""
+    half = m.mul(z, 0.5)
+    top = m.sub(1.0, half)
+    # 1 - z / 2 and what its rounding has lost
+    lost = m.sub(m.sub(1.0, top), half)
+    return top, m.fma(m.mul(z, z), m.polynomial(z, fit.COS[m.dtype]), lost if low is None else m.fma(m.neg(r), low, lost))
+
+
+def _sine(m: Arithmetic, x: Any, quarter: int) -> Any:
+    """sin(x + quarter * pi / 2)."""
+    n, r, low = _angle(m, x, m.dtype == F64)
     if quarter:
         n = m.builder.add(n, m.whole(quarter))
     z = m.mul(r, r)
-    sine = m.fma(m.mul(z, r), m.polynomial(z, coefficients[0]), m.fma(m.mul(z, m.number(-0.5)), low, low))
-    sine = m.add(r, sine)
-    half = m.mul(z, m.number(0.5))
-    top = m.sub(m.number(1.0), half)
-    # 1 - z / 2 and what its rounding has lost
-    lost = m.sub(m.sub(m.number(1.0), top), half)
-    cosine = m.add(top, m.fma(m.mul(z, z), m.polynomial(z, coefficients[1]), m.fma(m.neg(r), low, lost)))
-    zero = m.whole(0)
-    odd = m.builder.icmp_signed("!=", m.builder.and_(n, m.whole(1)), zero)
-    flipped = m.builder.icmp_signed("!=", m.builder.and_(n, m.whole(2)), zero)
-    made = m.select(odd, cosine, sine)
-    return m.select(flipped, m.neg(made), made)
+    sine = m.add(r, _sine_rest(m, r, low, z))
+    cosine = m.add(*_cosine(m, r, low, z))
+    made = m.select(_bit(m, n, 0), cosine, sine)
+    return m.select(_bit(m, n, 1), m.neg(made), made)
 
 
-def _sin(m: _Maths, x: Any) -> Any:
-    made = _sine(m, x, 0, (_SIN[F64], _COS[F64]))
-    return m.select(m.builder.fcmp_ordered("==", x, m.number(0.0)), x, made)
+def _far(m: Arithmetic, x: Any) -> Any:
+    return m.builder.fcmp_unordered(">", m.magnitude(x), m.number(LARGEST_ANGLE[m.dtype]))
 
 
-def _cos(m: _Maths, x: Any) -> Any:
-    return _sine(m, x, 1, (_SIN[F64], _COS[F64]))
+@_function("sin", ulp=(2.0, 1.0), inline=True)
+def _sin(m: Arithmetic, x: Any) -> Any:
+    """sin: polynomials for sine and cosine of the rest by pi / 2; the C library beyond LARGEST_ANGLE."""
+    made = m.select(m.equal(x, 0.0), x, _sine(m, x, 0))
+    return m.where_some(_far(m, x), made, lambda: library(m.lanes, "sin", [x], m.dtype))
+
+
+@_function("cos", ulp=(2.0, 1.0), inline=True)
+def _cos(m: Arithmetic, x: Any) -> Any:
+    """cos: as sin, a quarter further."""
+    return m.where_some(_far(m, x), _sine(m, x, 1), lambda: library(m.lanes, "cos", [x], m.dtype))
+
+
+@_function("tan", ulp=(2.0, 2.0))
+def _tan(m: Arithmetic, x: Any) -> Any:
+    """tan: the quotient of sine and cosine, each in two parts; the C library beyond LARGEST_ANGLE."""
+    n, r, low = _angle(m, x, True)
+    z = m.mul(r, r)
+    sine, sine_low = m.sum(r, _sine_rest(m, r, low, z))
+    cosine, cosine_low = m.sum(*_cosine(m, r, low, z))
+    odd = _bit(m, n, 0)
+    top, top_low = m.select(odd, cosine, sine), m.select(odd, cosine_low, sine_low)
+    bottom, bottom_low = m.select(odd, m.neg(sine), cosine), m.select(odd, m.neg(sine_low), cosine_low)
+    inverse = m.div(1.0, bottom)
+    ratio = m.mul(top, inverse)
+    rest = m.fma(m.neg(ratio), bottom_low, m.add(m.fma(m.neg(ratio), bottom, top), top_low))
+    # subnormals have lost bits
+    made = m.select(m.less(m.magnitude(x), m.tiny * 2.0**m.bits), x, m.fma(rest, inverse, ratio))
+    return m.where_some(_far(m, x), made, lambda: library(m.lanes, "tan", [x], m.dtype))
+
+
+# -- inverse trigonometric functions -------------------------------------------------------------------------------------------------------
+def _arctan_of(m: Arithmetic, y: Any, x: Any) -> Any:
+    """arctan(y / x) of y >= 0 and x > 0, or y > 0 and x = 0."""
+    large = m.more(y, m.add(x, x))
+    middle = m.more(m.add(y, y), x)
+    # arctan(y / x) = pi / 2 - arctan(x / y) = pi / 4 + arctan((y - x) / (y + x))
+    top = m.select(large, m.neg(x), m.select(middle, m.sub(y, x), y))
+    bottom = m.select(large, y, m.select(middle, m.add(x, y), x))
+    high, low, _ = _HALF_PI[m.dtype]
+    base = m.select(large, high, m.select(middle, high / 2, 0.0))
+    base_low = m.select(large, low, m.select(middle, low / 2, 0.0))
+    inverse = m.div(1.0, bottom)
+    t = m.mul(top, inverse)
+    low = m.fma(m.fma(m.neg(t), bottom, top), inverse, base_low)
+    z = m.mul(t, t)
+    total, lost = m.sum(base, t)
+    return m.add(total, m.add(lost, m.fma(m.mul(z, t), m.polynomial(z, fit.ARCTAN[m.dtype]), low)))
+
+
+@_function("arctan", ulp=(2.0, 2.0))
+def _arctan(m: Arithmetic, x: Any) -> Any:
+    """arctan: by quotients of |x| and 1 to at most 1/2, where an odd polynomial does."""
+    # from there on it rounds to pi / 2
+    size = m.at_most(m.magnitude(x), 2.0 ** (m.bits + 10))
+    made = m.select(m.less(size, m.tiny * 2.0**m.bits), size, _arctan_of(m, size, m.number(1.0)))
+    return m.with_sign(made, x)
+
+
+@_function("arctan2", ulp=(2.0, 2.0))
+def _arctan2(m: Arithmetic, y: Any, x: Any) -> Any:
+    """arctan2: as arctan of y / x, of scaled operands, whose quotient has a remainder."""
+    up, along = m.magnitude(y), m.magnitude(x)
+    larger = m.select(m.more(up, along), up, along)
+    # no sum overflows, and what underflows does not count
+    scale = m.select(
+        m.more(larger, 2.0 ** (m.bias - 2)), 0.25, m.select(m.less(larger, 2.0 ** (2 * m.bits - m.bias)), 2.0 ** (2 * m.bits), 1.0)
+    )
+    a, b = m.mul(up, scale), m.mul(along, scale)
+    # infinite: the quotient of whether they are
+    infinite = m.equal(larger, math.inf)
+    a = m.select(infinite, m.select(m.equal(up, math.inf), 1.0, 0.0), a)
+    b = m.select(infinite, m.select(m.equal(along, math.inf), 1.0, 0.0), m.select(m.equal(larger, 0.0), 1.0, b))
+    first = _arctan_of(m, a, b)
+    high, low, _ = _HALF_PI[m.dtype]
+    made = m.select(m.negative(x), m.add(m.sub(2.0 * high, first), 2.0 * low), first)
+    made = m.with_sign(made, y)
+    return m.select(m.undefined(x, y), math.nan, made)
+
+
+def _arcsine_parts(m: Arithmetic, x: Any) -> tuple[Any, Any, Any, Any]:
+    """Whether |x| > 1/2, and arcsin(s) in s + rest with s = |x| or sqrt((1 - |x|) / 2), with the part that s lacks."""
+    size = m.magnitude(x)
+    large = m.more(size, 0.5)
+    half = m.fma(size, -0.5, 0.5)
+    z = m.select(large, half, m.mul(x, x))
+    root, low = _root(m, half, m.number(0.0))
+    # 0 has no quotient
+    low = m.select(m.both(large, m.less(size, 1.0)), low, 0.0)
+    s = m.select(large, root, size)
+    return large, s, m.mul(m.mul(z, s), m.polynomial(z, fit.ARCSIN[m.dtype])), low
+
+
+@_function("arcsin", ulp=(1.0, 1.0))
+def _arcsin(m: Arithmetic, x: Any) -> Any:
+    """arcsin: an odd polynomial up to 1/2; pi / 2 - 2 arcsin(sqrt((1 - |x|) / 2)) beyond, the root in two parts."""
+    large, s, rest, low = _arcsine_parts(m, x)
+    near = m.add(s, rest)
+    # pi / 2 - 2 (s + low + rest)
+    high, less, _ = _HALF_PI[m.dtype]
+    total, lost = m.sum(m.number(high), m.mul(s, -2.0))
+    far = m.add(total, m.add(lost, m.fma(m.add(rest, low), -2.0, less)))
+    return m.with_sign(m.select(large, far, near), x)
+
+
+@_function("arccos", ulp=(1.0, 1.0))
+def _arccos(m: Arithmetic, x: Any) -> Any:
+    """arccos: as arcsin, from pi / 2, or 2 arcsin(sqrt((1 - x) / 2))."""
+    large, s, rest, low = _arcsine_parts(m, x)
+    high, less, _ = _HALF_PI[m.dtype]
+    signed = m.with_sign(s, x)
+    # pi / 2 - x - rest
+    total, lost = m.sum(m.number(high), m.neg(signed))
+    near = m.add(total, m.add(lost, m.sub(less, m.with_sign(rest, x))))
+    twice = m.mul(m.add(s, m.add(rest, low)), 2.0)
+    total, lost = m.sum(m.number(2.0 * high), m.mul(s, -2.0))
+    beyond = m.add(total, m.add(lost, m.fma(m.add(rest, low), -2.0, 2.0 * less)))
+    return m.select(large, m.select(m.negative(x), beyond, twice), near)
+
+
+# -- roots ---------------------------------------------------------------------------------------------------------------------------------
+@_function("cbrt", ulp=(1.0, 1.0))
+def _cbrt(m: Arithmetic, x: Any) -> Any:
+    """cbrt: a polynomial for the inverse root, Newton's steps, the last with the error of the cube."""
+    size = m.magnitude(x)
+    k, f = m.split_any(size)
+    # k = 3 q + j
+    k = m.real(k)
+    q, pattern = m.rounded(k, 1.0 / 3.0)
+    j = m.fma(q, -3.0, k)
+    rest = m.add(f, 1.0)
+    inverse = m.polynomial(rest, fit.INVERSE_CBRT[m.dtype])
+    above, below = m.more(j, 0.0), m.less(j, 0.0)
+    rest = m.mul(rest, m.select(above, 2.0, m.select(below, 0.5, 1.0)))
+    inverse = m.mul(inverse, m.select(above, 2.0 ** (-1 / 3), m.select(below, 2.0 ** (1 / 3), 1.0)))
+    # Newton's steps for rest**(-1/3)
+    for _ in range(1 if m.dtype == F32 else 2):
+        cube = m.mul(m.mul(inverse, inverse), inverse)
+        inverse = m.fma(m.mul(inverse, 1.0 / 3.0), m.fma(m.neg(rest), cube, 1.0), inverse)
+    # and one for the root, with the error of its cube
+    square = m.mul(inverse, inverse)
+    root = m.mul(rest, square)
+    area, lost = m.product(root, root)
+    error = m.fma(lost, root, m.fma(area, root, m.neg(rest)))
+    root = m.fma(m.mul(error, square), -1.0 / 3.0, root)
+    made = m.mul(root, m.power_of_two(pattern))
+    regular = m.both(m.more(size, 0.0), m.less(size, math.inf))
+    return m.select(regular, m.with_sign(made, x), x)
+
+
+@_function("hypot", ulp=(2.0, 2.0))
+def _hypot(m: Arithmetic, x: Any, y: Any) -> Any:
+    """hypot: the root of the sum of scaled squares, one of them fused."""
+    x, y = m.magnitude(x), m.magnitude(y)
+    first = m.more(x, y)
+    a, b = m.select(first, x, y), m.select(first, y, x)
+    # squares neither overflow nor lose bits
+    half = m.bias // 2
+    large, small = m.more(a, 2.0 ** (half - 1)), m.less(a, 2.0 ** (m.bits + 2 - half))
+    lift = 2.0 ** (m.bias * 3 // 4)
+    scale = m.select(large, 1.0 / lift, m.select(small, lift, 1.0))
+    back = m.select(large, lift, m.select(small, 1.0 / lift, 1.0))
+    a, b = m.mul(a, scale), m.mul(b, scale)
+    made = m.mul(m.sqrt(m.fma(a, a, m.mul(b, b))), back)
+    # an infinity wins over NaN
+    made = m.select(m.undefined(x, y), math.nan, made)
+    infinite = m.either(m.equal(x, math.inf), m.equal(y, math.inf))
+    return m.select(infinite, math.inf, made)
+
+
+# -- the error function --------------------------------------------------------------------------------------------------------------------
+@_function("erf", ulp=(2.0, 2.0))
+def _erf(m: Arithmetic, x: Any) -> Any:
+    """erf: an odd polynomial below 1; beyond it 1 - exp(p), of float64 1 - exp(-x**2) p, with polynomials p."""
+    size = m.magnitude(x)
+    z = m.mul(x, x)
+    near = m.fma(size, m.polynomial(z, fit.ERF[m.dtype]), size)
+    # from there on it rounds to 1
+    bounded = m.at_most(size, 4.0 if m.dtype == F32 else 6.0)
+    v = m.sub(bounded, 1.0)
+    if m.dtype == F32:
+        exponent, factor = m.polynomial(v, fit.LOG_ERFC_F), None
+    else:
+        exponent, factor = m.mul(m.neg(bounded), bounded), m.polynomial(m.div(v, m.add(v, 4.0)), fit.ERFCX)
+    _, n, below = _reduced(m, exponent)
+    e = m.mul(m.add(1.0, below), m.power_of_two(n))
+    far = m.sub(1.0, e if factor is None else m.mul(e, factor))
+    return m.with_sign(m.select(m.less(size, 1.0), near, far), x)
+
+
+# -- powers --------------------------------------------------------------------------------------------------------------------------------
+def _log2_long(m: Arithmetic, k: Any, f: Any) -> tuple[Any, Any]:
+    """k + log2(1 + f) of float64 in two parts, with a relative error of 2**-64."""
+    bottom = m.add(f, 2.0)
+    bottom_low = m.sub(f, m.sub(bottom, 2.0))
+    inverse = m.div(1.0, bottom)
+    s = m.mul(f, inverse)
+    s_low = m.mul(m.fma(m.neg(s), bottom_low, m.fma(m.neg(s), bottom, f)), inverse)
+    z, z_low = m.product(s, s)
+    z_low = m.fma(m.add(s, s), s_low, z_low)
+    # w = z / 3 + z**2 * polynomial / 2, so that log(1 + f) = 2 s (1 + w)
+    w, w_low = m.product(z, m.number(_THIRD[0]))
+    w_low = m.add(w_low, m.fma(z, _THIRD[1], m.mul(z_low, _THIRD[0])))
+    w, w_low = m.sum(w, m.fma(m.mul(z, z), m.mul(m.polynomial(z, fit.LOG_LONG), 0.5), w_low))
+    v, v_low = m.product(s, w)
+    v_low = m.add(v_low, m.fma(s, w_low, m.mul(s_low, w)))
+    total, low = m.sum(s, v)
+    low = m.add(low, m.add(v_low, s_low))
+    high, less = _TWO_PER_LN2
+    g, g_low = m.product(total, m.number(high))
+    g_low = m.add(g_low, m.fma(total, less, m.mul(low, high)))
+    total, lost = m.sum(k, g)
+    return total, m.add(lost, g_low)
+
+
+def _power_of(m: Arithmetic, k: Any, f: Any, y: Any, ends: tuple[Any, Any] | None = None) -> Any:
+    """(2**k (1 + f)) ** y; `ends`: where the base is 0 instead, and where infinite."""
+
+    def with_ends(m: Arithmetic, log: Any) -> Any:
+        return log if ends is None else m.select(ends[0], -math.inf, m.select(ends[1], math.inf, log))
+
+    if m.dtype == F64:
+        log, low = _log2_long(m, m.real(k), f)
+        log = with_ends(m, log)
+        exponent = m.mul(y, log)
+        bounded = m.at_least(m.at_most(exponent, 1100.0), -1100.0)
+        n = m.nearest(bounded)
+        # infinities have no remainder
+        rest = m.select(m.equal(bounded, exponent), m.fma(y, low, m.fma(y, log, m.neg(exponent))), 0.0)
+        r = m.add(m.sub(bounded, n), rest)
+        return m.scaled(m.fma(r, m.polynomial(r, fit.EXP2[F64]), 1.0), n)
+    wide = Arithmetic(m.lanes, F64)
+    f, y = (m.builder.fpext(v, m.lanes.type(F64)) for v in (f, y))
+    s = wide.div(f, wide.add(f, 2.0))
+    z = wide.mul(s, s)
+    log = wide.fma(wide.mul(s, z), wide.polynomial(z, fit.LOG_SHORT), wide.add(s, s))
+    log = with_ends(wide, wide.fma(log, _PER_LN2[F64][0], wide.real(k)))
+    exponent = wide.at_least(wide.at_most(wide.mul(y, log), 300.0), -300.0)
+    n, pattern = wide.rounded(exponent, 1.0)
+    r = wide.sub(exponent, n)
+    made = wide.mul(wide.fma(r, wide.polynomial(r, fit.EXP2_SHORT), 1.0), wide.power_of_two(pattern))
+    return m.builder.fptrunc(made, m.lanes.type(F32))
+
+
+def _power_of_any(m: Arithmetic, x: Any, y: Any) -> Any:
+    size = m.magnitude(x)
+    made = _power_of(m, *m.split_any(size), y, (m.equal(size, 0.0), m.equal(size, math.inf)))
+    made = m.select(m.equal(size, 1.0), 1.0, made)
+    nearest, half = m.nearest(y), m.mul(y, 0.5)
+    odd = m.both(m.equal(y, nearest), m.differ(half, m.nearest(half)))
+    made = m.select(m.both(odd, m.negative(x)), m.neg(made), made)
+    # no real root, but of an infinity
+    rootless = m.both(m.both(m.less(x, 0.0), m.more(x, -math.inf)), m.differ(y, nearest))
+    made = m.select(m.either(rootless, m.undefined(x, y)), math.nan, made)
+    return m.select(m.either(m.equal(x, 1.0), m.equal(y, 0.0)), 1.0, made)
+
+
+@_function("power", "float_power", ulp=(1.0, 2.0))
+def _power(m: Arithmetic, x: Any, y: Any) -> Any:
+    """power: 2**(y log2(x)), the logarithm and the product in two parts; of float32 in float64, in one part."""
+    rare = m.either(m.irregular(x), m.builder.fcmp_unordered(">=", m.magnitude(y), m.number(math.inf)))
+    return _apart(m, "power", rare, [x, y], _power_of(m, *m.split(x), y), _power_of_any)
 
 
 # -- entries -------------------------------------------------------------------------------------------------------------------------------
-def _libm(lanes: Lanes, name: str, values: Sequence[Any], dtype: np.dtype) -> Any:
-    """A function of the C library, lane by lane."""
-    builder = lanes.builder
-    element = element_type(dtype)
-    name = name + ("f" if dtype == F32 else "")
-    function = builder.module.globals.get(name)
-    if function is None:
-        function = ir.Function(builder.module, ir.FunctionType(element, [element] * len(values)), name)
-        function.attributes.add("nounwind")
-    if lanes.width == 1:
-        return builder.call(function, values)
-    made = ir.Constant(lanes.type(dtype), ir.Undefined)
-    for k in range(lanes.width):
-        at = ir.Constant(ir.IntType(32), k)
-        one = builder.call(function, [builder.extract_element(v, at) for v in values])
-        made = builder.insert_element(made, one, at)
-    return made
+def _copysign(lanes: Lanes, xs: Sequence[Any], given: np.dtype, result: np.dtype) -> Any:
+    return lanes.call("llvm.copysign", *xs)
 
 
-def _enter(name: str, core: Callable[[_Maths, Any], Any], native: bool = False, rare: Callable[[_Maths, Any], Any] | None = None) -> None:
-    """A function of one operand; float32 goes through float64 unless `native`. `rare(m, x)`: which lanes the C library does."""
-
-    def emit(lanes: Lanes, xs: Sequence[Any], given: np.dtype, result: np.dtype) -> Any:
-        builder = lanes.builder
-        wide = given == F32 and not native
-        x = builder.fpext(xs[0], lanes.type(F64)) if wide else xs[0]
-        m = _Maths(lanes, F64 if wide else given)
-        made = core(m, x)
-        if rare is not None:
-            made = _with_rare(m, x, made, rare(m, x), name)
-        return builder.fptrunc(made, lanes.type(F32)) if wide else made
-
-    SCALARS[name], KINDS[name] = emit, "f"
-
-
-def _with_rare(m: _Maths, x: Any, made: Any, rare: Any, name: str) -> Any:
-    builder = m.builder
-    some = rare
-    if m.lanes.width > 1:
-        packed = builder.bitcast(rare, ir.IntType(m.lanes.width))
-        some = builder.icmp_unsigned("!=", packed, ir.Constant(packed.type, 0))
-    before = builder.block
-    with builder.if_then(some, likely=False):
-        other = builder.select(rare, _libm(m.lanes, name, [x], m.dtype), made)
-        inside = builder.block
-    joined = builder.phi(made.type)
-    joined.add_incoming(made, before)
-    joined.add_incoming(other, inside)
-    return joined
-
-
-def _far(m: _Maths, x: Any) -> Any:
-    return m.builder.fcmp_unordered(">", m.magnitude(x), m.number(_LARGEST_ANGLE))
-
-
-# names of the C library's functions
-_OF_THE_LIBRARY = {
-    **{"exp2": "exp2", "log2": "log2", "log10": "log10", "tan": "tan", "sinh": "sinh", "cosh": "cosh", "cbrt": "cbrt", "erf": "erf"},
-    **{"arcsin": "asin", "arccos": "acos", "arctan": "atan", "arcsinh": "asinh", "arccosh": "acosh", "arctanh": "atanh"},
-    **{"arctan2": "atan2", "hypot": "hypot", "power": "pow", "float_power": "pow", "copysign": "copysign", "fmod": "fmod"},
-}
-
-
-def _of_the_library(function: str) -> Emit:
-    def emit(lanes: Lanes, xs: Sequence[Any], given: np.dtype, result: np.dtype) -> Any:
-        return _libm(lanes, function, xs, given)
-
-    return emit
+def _fmod(lanes: Lanes, xs: Sequence[Any], given: np.dtype, result: np.dtype) -> Any:
+    return library(lanes, "fmod", xs, given)
 
 
 def install() -> None:
     """Enter the functions into the table of scalar functions."""
-    for name, function in _OF_THE_LIBRARY.items():
-        SCALARS[name], KINDS[name] = _of_the_library(function), "f"
-    _enter("exp", _exp, native=True)
-    _enter("expm1", _expm1)
-    _enter("log", _log, native=True)
-    _enter("log1p", _log1p)
-    _enter("tanh", _tanh)
-    _enter("sin", _sin, rare=_far)
-    _enter("cos", _cos, rare=_far)
+    for name, function in FUNCTIONS.items():
+        SCALARS[name], KINDS[name] = function.emit(name), "f"
+    for name, emit in (("copysign", _copysign), ("fmod", _fmod)):
+        SCALARS[name], KINDS[name] = emit, "f"

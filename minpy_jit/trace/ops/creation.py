@@ -186,6 +186,7 @@ arange = define(
     infer=_infer_arange,
     numpy=_arange,
     mxnet=_constant(_arange),
+    kernel=kernels.arange,
     mxnet_dtypes=ALL_MXNET,
     vjp=(),
     samples=tuple(
@@ -249,6 +250,7 @@ def _pattern(name: str, function: Callable[..., np.ndarray], doc: str) -> Op:
         infer=infer,
         numpy=make,
         mxnet=_constant(make),
+        kernel=kernels.diagonal_pattern(below=name == "tri"),
         mxnet_dtypes=ALL_MXNET,
         vjp=(),
         samples=tuple(

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..op import TABLE, ZERO_GRADIENT, Op, Ref, Sample, Types, define
 from ..types import ArrayType, integer_name
+from . import kernels
 from .cast import astype
 from .families import (
     ALL_MXNET,
@@ -131,6 +132,7 @@ power = elementwise(
     mxnet=mx("_npi_power"),
     low=0.3,
     ulp=LIBM_ULP,
+    kernel=kernels.power,
     raises=True,
     scalar_range=_exponent_range,
     scalar_error=_exponent_error,

@@ -591,6 +591,7 @@ getitem_arrays = define(
     numpy=lambda x, *indices, structure: x[advanced_key(structure, indices)],
     operand_dtypes=_arrays_follow(1),
     mxnet=_lower_getitem_arrays,
+    kernel=kernels.getitem_arrays,
     mxnet_dtypes=ALL_MXNET,
     vjp=lambda g, ans, operands, index, structure: (
         None if index > 0 else TABLE["scatter_add"](g, *operands[1:], shape=operands[0].type.shape, structure=structure)
@@ -681,6 +682,7 @@ scatter_add = define(
     numpy=lambda g, *indices, shape, structure, unique: _add_at(np.zeros(shape, g.dtype), g, indices, structure),
     operand_dtypes=_arrays_follow(1),
     mxnet=_lower_scatter_add,
+    kernel=kernels.scatter_add,
     mxnet_dtypes=ALL_MXNET,
     vjp=lambda g, ans, operands, index, shape, structure, unique: (
         None if index > 0 else TABLE["getitem_arrays"](g, *operands[1:], structure=structure)
@@ -734,6 +736,7 @@ setitem_arrays = define(
     numpy=_setitem_arrays,
     # MXNet's scatter runs on all threads: of two values for one place either may win
     operand_dtypes=_written,
+    kernel=kernels.write_arrays(None),
     vjp=_setitem_arrays_rule,
     inplace=0,
     raises=True,
@@ -761,6 +764,7 @@ last_write = define(
     ),
     numpy=_last_write,
     operand_dtypes=_arrays_follow(0),
+    kernel=kernels.last_write,
     vjp=ZERO_GRADIENT,
     samples=(Sample((np.array([0, 3, 0, -1]),), {"shape": (4, 3), "structure": (ARRAY, FULL)}, differentiable=False),),
     doc="which of the values written by setitem_arrays stay",
@@ -787,6 +791,7 @@ add_at = define(
     infer=_infer_add_at,
     numpy=_add_at_copy,
     operand_dtypes=_written,
+    kernel=kernels.write_arrays("add"),
     vjp=lambda g, ans, operands, index, structure: (
         g
         if index == 0
@@ -854,6 +859,7 @@ take = define(
     numpy=lambda x, indices, axis, mode: np.take(x, indices, axis, mode=mode),
     operand_dtypes=_arrays_follow(1),
     mxnet=_lower_take,
+    kernel=kernels.take,
     mxnet_dtypes=ALL_MXNET,
     vjp=(_take_rule, ZERO_GRADIENT),
     raises=True,
@@ -947,6 +953,7 @@ take_along_axis = define(
     infer=_infer_along,
     numpy=lambda x, indices, axis: x[_along_key(x.shape, indices, axis)],
     mxnet=_lower_along,
+    kernel=kernels.take_along_axis,
     mxnet_dtypes=ALL_MXNET,
     vjp=(
         lambda g, ans, x, indices, axis: TABLE["scatter_add_along_axis"](g, indices, axis=axis, shape=x.type.shape),
@@ -985,6 +992,7 @@ scatter_add_along_axis = define(
     infer=lambda g, indices, axis, shape: array_type(shape, g.dtype, context=g.context),
     numpy=_scatter_along,
     mxnet=_lower_scatter_along,
+    kernel=kernels.scatter_add_along_axis,
     mxnet_dtypes=ALL_MXNET,
     vjp=(lambda g, ans, x, indices, axis, shape: TABLE["take_along_axis"](g, indices, axis=axis), ZERO_GRADIENT),
     samples=(
@@ -1018,6 +1026,7 @@ put_along_axis = define(
     infer=_infer_put_along,
     numpy=_put_along,
     operand_dtypes=lambda types, params: (types[0].dtype, types[1].dtype, types[0].dtype),
+    kernel=kernels.put_along_axis,
     vjp=(
         lambda g, ans, x, indices, value, axis: TABLE["put_along_axis"](g, indices, 0.0, axis=axis),
         ZERO_GRADIENT,
@@ -1048,6 +1057,7 @@ last_put = define(
     params=("axis", "shape"),
     infer=lambda indices, axis, shape: array_type(_along_shape(shape, indices, axis), np.dtype(np.bool_), context=indices.context),
     numpy=_last_put,
+    kernel=kernels.last_put,
     vjp=ZERO_GRADIENT,
     samples=(Sample((np.array([[0, 2, 1], [0, 2, 2]]),), {"axis": 0, "shape": (4, 3)}, differentiable=False),),
     doc="which of the values written by put_along_axis stay",

@@ -97,6 +97,7 @@ class Linear:
             needed: all that the gradient wants of it is the operands' shapes.
         bias_in_gradient: whether MXNet's gradient operator takes the bias as an input.
         lower_backward: `(lowerer, entries, operand types, params by name)` -> gradients of x and w, in place of MXNet's gradient operator.
+        blocked: see `Op`.
     """
 
     name: str
@@ -114,6 +115,7 @@ class Linear:
     cheap: Callable[[Types, dict[str, Any]], dict[str, Any]] = lambda types, attrs: attrs
     bias_in_gradient: bool = True
     lower_backward: Callable[..., list[Any]] | None = None
+    blocked: bool = False
 
     def enter(self) -> tuple[Op, Op]:
         """Put the four entries into the table; returns the layer without a bias and with one."""
@@ -166,6 +168,7 @@ class Linear:
             mxnet_dtypes=FLOATS,
             vjp=tuple(rule(k) for k in range(count)),
             work=lambda types, params: self.work(types[0].shape, types[1].shape, self._shape(types, params)),
+            blocked=self.blocked,
             samples=self._samples(bias, False),
             doc=self.doc + (", plus a bias" if bias else ""),
         )
@@ -214,6 +217,7 @@ class Linear:
             mxnet_dtypes=FLOATS,
             vjp=(self._rule_g, self._rule_x, self._rule_w, *([ZERO_GRADIENT] * bias)),
             work=lambda types, params: 2 * self.work(types[1].shape, types[2].shape, types[0].shape),
+            blocked=self.blocked,
             samples=self._samples(bias, True),
             doc=f"the gradients of {self.name} by its operands",
         )
@@ -447,6 +451,7 @@ convolution, convolution_bias = Linear(
     ),
     doc="products of w with the windows of x, summed, per sample and filter",
     cheap=_one_window,
+    blocked=True,
 ).enter()
 
 
@@ -533,4 +538,5 @@ deconvolution, deconvolution_bias = Linear(
         _sample((1, 2, 2, 3, 2), (2, 2, 2, 2, 2), stride=(1, 2, 1), adjust=(0, 1, 0)),
     ),
     doc="the transpose of a convolution: w scaled by each element of x, laid out with overlaps summed",
+    blocked=True,
 ).enter()

@@ -68,6 +68,7 @@ class Norm:
         inputs: (g, x, gamma, beta, mean, second, memory) -> the inputs of MXNet's gradient operator.
         eps_in_float32: whether MXNet's operator rounds eps to float32.
         idle_unread: whether MXNet's operator computes nothing, its statistics neither, where nobody reads its first result.
+        blocked: see `Op`.
     """
 
     name: str
@@ -80,6 +81,7 @@ class Norm:
     doc: str
     eps_in_float32: bool = False
     idle_unread: bool = False
+    blocked: bool = False
 
     # -- shapes ---------------------------------------------------------------------------------------------------------------------------
     def _reduced(self, ndim: int, axis: int) -> tuple[int, ...]:
@@ -108,6 +110,7 @@ class Norm:
             operand_dtypes=as_floats,
             mxnet=self._lower_backward,
             mxnet_dtypes=FLOATS,
+            blocked=self.blocked,
             vjp=tuple(ZERO_GRADIENT if k == 3 else self._second_order(k) for k in range(6)),
             samples=self._samples(True),
             doc=f"the gradients of {self.name} by its operands, given its statistics",
@@ -135,6 +138,7 @@ class Norm:
             operand_dtypes=as_floats,
             mxnet=self._lower,
             mxnet_dtypes=FLOATS,
+            blocked=self.blocked,
             vjp=tuple(rule(k) for k in range(3)),
             samples=self._samples(False),
             doc=self.doc,
@@ -291,6 +295,7 @@ batch_norm = Norm(
     memory=_scratch,
     inputs=lambda g, x, gamma, beta, mean, second, memory: [g, mean, second, x, gamma, beta, *memory],
     attrs=_batch_attrs,
+    blocked=True,
     doc="(y, mean, 1 / sqrt(variance + eps)): x normalised over all axes but one, times gamma, plus beta",
 ).enter()
 
@@ -343,6 +348,7 @@ batch_norm_inference = define(
     operand_dtypes=as_floats,
     mxnet=_lower_inference,
     mxnet_dtypes=FLOATS,
+    blocked=True,
     vjp=tuple(_inference_rule(k) for k in range(5)),
     samples=(
         Sample(((4, 3), (3,), (3,), (3,), (3,)), {"axis": 1, "eps": 1e-3}, low=0.5, dtypes=FLOAT_SAMPLES),

@@ -172,6 +172,7 @@ def _pooling(
         mxnet_dtypes=FLOATS,
         vjp=(lambda c, ans, g, x, **given: rule(c, x, **given), ZERO_GRADIENT),
         work=_work,
+        blocked=True,
         samples=samples(True),
         doc=f"the gradient of {name}",
     )
@@ -187,6 +188,7 @@ def _pooling(
         mxnet_dtypes=FLOATS,
         vjp=(lambda g, ans, x, **given: backward(g, x, **given),),
         work=_work,
+        blocked=True,
         samples=samples(False),
         doc=doc,
     )

@@ -302,6 +302,7 @@ roll: Op = define(
     infer=_infer_roll,
     numpy=lambda x, shift, axes: np.roll(x, shift, axes) if axes else x,
     mxnet=_lower_roll,
+    kernel=kernels.roll,
     mxnet_dtypes=MOVABLE,
     vjp=(lambda g, ans, x, shift, axes: roll(g, shift=tuple(-s for s in shift), axes=axes),),
     samples=(
@@ -381,6 +382,7 @@ shift: Op = define(
     params=("by", "axis", "fill"),
     infer=lambda x, by, axis, fill: array_type(x.shape, x.dtype, context=x.context),
     numpy=_numpy_shift,
+    kernel=kernels.shift,
     vjp=(lambda g, ans, x, by, axis, fill: shift(g, by=-by, axis=axis, fill=0.0),),
     samples=(
         Sample(((5,),), {"by": 2, "axis": 0, "fill": 1.0}),
@@ -425,6 +427,7 @@ tile = define(
     infer=_infer_tile,
     numpy=lambda x, reps: np.tile(x, reps),
     mxnet=lambda low, xs, types, result, reps: low.node("_npi_tile", xs, {"reps": tuple_attr(reps)}) if reps else xs[0],
+    kernel=kernels.tile,
     mxnet_dtypes=MOVABLE,
     vjp=(_tile_rule,),
     samples=(
@@ -458,6 +461,7 @@ repeat = define(
     infer=_infer_repeat,
     numpy=lambda x, repeats, axis: np.repeat(x, repeats, axis),
     mxnet=lambda low, xs, types, result, repeats, axis: low.node("repeat", xs, {"repeats": repeats, "axis": axis}),
+    kernel=kernels.repeat,
     mxnet_dtypes=MOVABLE,
     vjp=(_repeat_rule,),
     samples=(
@@ -694,6 +698,7 @@ pad: Op = define(
     numpy=_numpy_pad,
     operand_dtypes=lambda types, params: (types[0].dtype, types[0].dtype),
     mxnet=_lower_pad,
+    kernel=kernels.pad,
     mxnet_dtypes=ALL_MXNET,
     vjp=(lambda g, ans, x, fill, width: _crop(g, x, width), _fill_rule),
     samples=tuple(Sample((s, ()), {"width": w}) for s, w in _WIDTHS),
@@ -741,6 +746,7 @@ diagonal: Op = define(
     infer=_infer_diagonal,
     numpy=lambda x, offset, axis1, axis2: np.diagonal(x, offset, axis1, axis2),
     mxnet=_lower_diagonal,
+    kernel=kernels.diagonal,
     mxnet_dtypes=MOVABLE,
     vjp=(lambda g, ans, x, offset, axis1, axis2: place_diagonal(g, offset=offset, axis1=axis1, axis2=axis2, shape=x.shape),),
     view=True,
@@ -799,6 +805,7 @@ place_diagonal: Op = define(
     infer=_infer_place,
     numpy=_numpy_place,
     mxnet=_lower_place,
+    kernel=kernels.place_diagonal,
     mxnet_dtypes=MOVABLE,
     vjp=(_place_rule,),
     samples=(

@@ -74,7 +74,7 @@ sigmoid = _real_function(
     lambda g, ans, x: g * (ans * (1.0 - ans)),
     "the logistic function, 1 / (1 + exp(-x))",
     LIBM_ULP,
-    kernels.sigmoid,
+    "sigmoid",
 )
 erf = _real_function(
     "erf", _numpy_erf, lambda g, ans, x: g * (exp(-(x * x)) * (2.0 / math.sqrt(math.pi))), "the error function", LIBM_ULP, "erf"
@@ -96,10 +96,31 @@ relu = define(
     operand_dtypes=lambda types, params: ufunc_loop(_MAXIMUM, (*types, _WEAK_INT))[:1],
     mxnet=mx("_npx_relu"),
     kernel=kernels.relu,
+    blocked=True,
     mxnet_dtypes=NUMBERS,
     vjp=(lambda g, ans, x: relu_backward(g, ans),),
     samples=samples_of(UNARY_SHAPES),
     doc="the larger of x and 0",
+)
+
+
+def _lower_image_relu(low: Any, xs: list[Any], types: Types, result: ArrayType) -> Any:
+    return low.node("Activation", xs, {"act_type": "relu"}) if 3 <= result.ndim <= 5 else NotImplemented
+
+
+image_relu: Op = define(
+    "image_relu",
+    family="elementwise",
+    arity=1,
+    infer=lambda x: broadcast_type((x,), result_dtype((x,))),
+    numpy=lambda x: np.where(np.greater(x, 0), x, np.zeros((), x.dtype)),
+    mxnet=_lower_image_relu,
+    kernel=kernels.image_relu,
+    blocked=True,
+    mxnet_dtypes=frozenset([FLOAT32]),
+    vjp=(lambda g, ans, x: relu_backward(g, ans),),
+    samples=tuple(Sample((shape,), dtypes=("float32", "float64")) for shape in ((2, 5, 3), (2, 1, 3, 4), (2, 3, 1, 2, 2))),
+    doc="x where it is more than 0, else 0, where it is NaN too: MXNet's Activation of float32 images, by oneDNN",
 )
 
 
@@ -127,6 +148,7 @@ relu_backward: Op = define(
     operand_dtypes=lambda types, params: (result_dtype(types),) * 2,
     mxnet=_lower_relu_backward,
     kernel=kernels.relu_backward,
+    blocked=True,
     mxnet_dtypes=FLOATS,
     vjp=(lambda c, ans, g, y: relu_backward(c, y), ZERO_GRADIENT),
     samples=tuple(
@@ -158,6 +180,7 @@ nan_to_num = define(
     infer=lambda x, **params: array_type(x.shape, x.dtype, copied_strides(x, x.dtype), not x.shape, None, x.context),
     numpy=lambda x, nan, posinf, neginf: np.nan_to_num(x, nan=nan, posinf=posinf, neginf=neginf),
     mxnet=_lower_nan_to_num,
+    kernel=kernels.nan_to_num,
     mxnet_dtypes=NUMBERS,
     vjp=(lambda g, ans, x, **params: where(isfinite(x), g, 0.0),),
     samples=(
@@ -205,6 +228,7 @@ round_ = define(
     infer=_infer_round,
     numpy=lambda x, decimals: np.round(x, decimals),
     mxnet=_lower_round,
+    kernel=kernels.round_,
     mxnet_dtypes=NUMBERS,
     vjp=ZERO_GRADIENT,
     samples=tuple(Sample(shapes, {"decimals": d}) for d in (0, 2, -1) for shapes in UNARY_SHAPES),

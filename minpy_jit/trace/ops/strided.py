@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from ..op import TABLE, Op, Ref, Sample, Types, define
-from ..types import ArrayType, Shape, array_type, contiguous_strides
+from ..types import ArrayType, Shape, array_type, contiguous_strides, overlaps
+from . import kernels
 from .creation import LARGEST_CONSTANT, beside
 from .elementwise import where
 from .families import INT64, NUMBERS
@@ -35,18 +36,6 @@ def spacing(x: ArrayType, axes: Axes) -> int:
     gap = next((abs(strides[i]) for i in reversed(axes) if x.shape[i] != 1), itemsize)
     lengths = contiguous_strides([x.shape[i] for i in axes], gap)
     return gap if all(x.shape[i] == 1 or strides[i] == n for i, n in zip(axes, lengths, strict=True)) else itemsize
-
-
-def overlaps(shape: Shape, strides: Shape) -> bool:
-    """Whether two elements may lie at one place (exact for what slices, transpositions and broadcasting make of dense memory)."""
-    if 0 in shape:
-        return False
-    reach = 0
-    for step, n in sorted((abs(s), n) for n, s in zip(shape, strides, strict=True) if n != 1):
-        if step <= reach:
-            return True
-        reach += step * (n - 1)
-    return False
 
 
 def fits(size: int, offset: int, shape: Shape, strides: Shape) -> bool:
@@ -114,6 +103,7 @@ strided: Op = define(
     numpy=_numpy_strided,
     operand_dtypes=lambda types, params: (types[0].dtype, INT64),
     mxnet=_lower_strided,
+    kernel=kernels.strided,
     # `transpose` knows no bool
     mxnet_dtypes=NUMBERS,
     vjp=(_strided_rule, lambda g, ans, x, offset, **params: None),
@@ -197,6 +187,7 @@ set_strided: Op = define(
     numpy=_numpy_set,
     operand_dtypes=lambda types, params: (types[0].dtype, types[0].dtype, INT64),
     mxnet=_lower_set,
+    kernel=kernels.set_strided,
     mxnet_dtypes=NUMBERS,
     vjp=(
         lambda g, ans, x, new, offset, **params: set_strided(g, 0.0, offset, **params),
@@ -237,6 +228,7 @@ add_strided: Op = define(
     numpy=_numpy_add,
     operand_dtypes=lambda types, params: (types[0].dtype, INT64),
     mxnet=_lower_add,
+    kernel=kernels.add_strided,
     mxnet_dtypes=NUMBERS,
     vjp=(
         lambda g, ans, x, offset, size, axes, strides: strided(g, offset, axes=axes, shape=x.shape, strides=strides),

@@ -43,6 +43,7 @@ wheel: ## sdist and wheel, in dist/
 	$(BIN)/python -m build
 
 clean: ## remove .venv and all that was built
+	rm -f minpy_jit/*/*.so minpy_jit/*/*/*.so
 	rm -rf build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache *.egg-info
 	@if [ -e .venv/.minpy-jit ]; then echo rm -rf .venv; rm -rf .venv; fi
 	find . \( -name .git -o -name .venv \) -prune -o -name __pycache__ -prune -exec rm -rf {} +

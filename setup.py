@@ -1,16 +1,23 @@
-"""Builds the region operator, the one part in C++. What the package is, pyproject.toml says."""
+"""Builds the two parts that are machine code: the region operator (C++) and the recorder's hot path (mypyc). What the package is,
+pyproject.toml says. Without a compiler both are left out: everything works without them, more slowly, and `minpy-jit info` says so."""
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import os
+import sys
+from pathlib import Path
 
 from setuptools import Extension, setup
 
+REPLAY = "minpy_jit/trace/replay.py"
+# what pip asks before it builds anything; an sdist holds no generated code
+ASKS_ONLY = {"egg_info", "dist_info", "sdist"}
 
-def extensions() -> list[Extension]:
-    """The operator, if MXNet's headers are there (they come in its wheel). Without a compiler it is left out: everything runs on MXNet's
-    own operators then, and `minpy-jit info` says so."""
+
+def region() -> list[Extension]:
+    """The operator that runs fused loops, if MXNet's headers are there (they come in its wheel)."""
     found = importlib.util.find_spec("mxnet")
     if found is None or not found.submodule_search_locations:
         print("minpy-jit: no MXNet to build against; the region operator is left out")
@@ -29,4 +36,27 @@ def extensions() -> list[Extension]:
     ]
 
 
-setup(ext_modules=extensions())
+def replay() -> list[Extension]:
+    """trace/replay.py as machine code. Its library is named after what it was made from, so that a changed source is noticed
+    (trace/compiled.py)."""
+    if os.environ.get("MINPY_JIT_PURE_PYTHON", "") not in ("", "0"):
+        print("minpy-jit: MINPY_JIT_PURE_PYTHON is set; the recorder is left uncompiled")
+        return []
+    if importlib.util.find_spec("mypyc") is None:
+        print("minpy-jit: no mypyc; the recorder is left uncompiled")
+        return []
+    from mypyc.build import mypycify
+
+    digest = hashlib.sha256(Path(REPLAY).read_bytes()).hexdigest()[:16]
+    extensions: list[Extension] = mypycify(
+        # what it imports are annotations alone
+        ["--config-file=", "--cache-dir=/dev/null", "--follow-imports=skip", "--ignore-missing-imports", REPLAY],
+        group_name=f"minpy_jit.trace.replay_{digest}",
+        debug_level="0",
+    )
+    for extension in extensions:
+        extension.optional = True
+    return extensions
+
+
+setup(ext_modules=region() + ([] if ASKS_ONLY.intersection(sys.argv) else replay()))

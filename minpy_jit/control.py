@@ -12,6 +12,7 @@ from typing import Any
 from . import _version
 from .config import SETTINGS, config
 from .errors import locate
+from .trace.compiled import is_compiled
 from .trace.context import DeviceValue, num_gpus
 from .trace.handle import Handle
 from .trace.pytree import flatten
@@ -163,6 +164,7 @@ def info() -> dict[str, Any]:
         "cores": len(os.sched_getaffinity(0)),
         "gpus": num_gpus(),
         "native_code": regions.describe(),
+        "recorder": "compiled" if is_compiled() else "uncompiled",
         "mode": current().mode,
         "trie_steps": current().trie_steps,
         "plans": len(plan_cache.plans),

@@ -34,6 +34,7 @@ _MIDWAY = (
         "trace.op",
         "trace.ops",
         "trace.recorder",
+        "trace.replay",
         "trace.stats",
         "trace.step",
         "trace.types",

@@ -120,31 +120,36 @@ def test_a_tape_keeps_what_its_pullback_needs() -> None:
         numpy.testing.assert_allclose(got, by_hand(values), rtol=1e-4, atol=1e-5)
 
 
-BINARY: dict[str, Callable[[Any, Any], Any]] = {
-    "reversed": lambda w, g: w + w[::-1],
-    "transposed": lambda w, g: w + w.T,
-    "shifted": lambda w, g: np.concatenate([w[1:], w[:1]]) + w if isinstance(w, np.ndarray) else numpy.concatenate([w[1:], w[:1]]) + w,
-    "row means": lambda w, g: w - w.mean(axis=0),
-    "row sums": lambda w, g: w - w.sum(axis=1, keepdims=True),
-    "twice": lambda w, g: w * w - w,
-    "product": lambda w, g: w - w @ g,
-    "product first": lambda w, g: w @ g - w,
-    "total": lambda w, g: w - w.sum() / 64,
-    "whole": lambda w, g: w + (w * g).max(),
+# the new value of w, and what else reads the old one
+STEPS: dict[str, Callable[[Any, Any, Any], tuple[Any, ...]]] = {
+    "product": lambda xp, w, g: (w - w @ g,),
+    "product first": lambda xp, w, g: (w @ g - w,),
+    "product of others": lambda xp, w, g: (w - g @ g,),
+    "row sums": lambda xp, w, g: (w - w.sum(axis=1, keepdims=True),),
+    "column sums": lambda xp, w, g: (w - w.sum(axis=0),),
+    "whole": lambda xp, w, g: (w + (w * g).max(),),
+    "column sums beside": lambda xp, w, g: (w + g, w.sum(axis=0)),
+    "row sums beside": lambda xp, w, g: (w + g, (w * g).sum(axis=1)),
+    "product beside": lambda xp, w, g: (w - g, w @ g),
+    "rolled": lambda xp, w, g: (w + xp.roll(w, 1, axis=0),),
+    "running sums": lambda xp, w, g: (w - xp.cumsum(w, axis=0),),
+    "gathered": lambda xp, w, g: (w - w[[*range(48, 96), *range(48)]],),
 }
 
 
-@pytest.mark.parametrize("step", BINARY.values(), ids=BINARY)
-def test_a_value_that_is_read_elsewhere_is_not_written_over_too_early(step: Callable[[Any, Any], Any]) -> None:
-    # few and small integers, taken modulo: every sum is exact
+@pytest.mark.parametrize("step", STEPS.values(), ids=STEPS)
+def test_a_value_that_is_read_elsewhere_is_not_written_over_too_early(step: Callable[[Any, Any, Any], tuple[Any, ...]]) -> None:
+    # small integers as float64: every sum is exact
     shape = (96, 96)
-    w, g = np.array(numbers(1, shape)), np.array(numbers(2, shape))
-    expected, other = numbers(1, shape), numbers(2, shape)
-    for _ in range(6):
-        w = np.floor(step(w, g)) % 5
+    w, g = np.array(numbers(1, shape).astype(float)), np.array(numbers(2, shape).astype(float))
+    expected, other = numbers(1, shape).astype(float), numbers(2, shape).astype(float)
+    for _ in range(5):
+        w, *beside = step(np, w, g)
         w.wait_to_read()
-        expected = numpy.floor(step(expected, other)) % 5
+        expected, *others = step(numpy, expected, other)
         assert numpy.array_equal(w.asnumpy(), expected)
+        for one, two in zip(beside, others, strict=True):
+            assert numpy.array_equal(one.asnumpy(), two)
 
 
 def test_two_results_do_not_share_an_operand() -> None:

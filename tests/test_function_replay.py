@@ -310,3 +310,12 @@ def test_operators_in_executors_of_their_own_are_replayed_too() -> None:
             np.testing.assert_allclose(float(found), sum(wanted), rtol=1e-5)
             assert slope.shape == (3,) and np.isfinite(slope.asnumpy()).all()
         assert count[0] <= 2
+
+
+def test_states_that_begin_inside_a_pure_function_go_on() -> None:
+    f = Function(sym.BatchNorm(sym.Variable("x"), fix_gamma=False, momentum=0.5, name="norm"))
+    data = np.random.default_rng(0).random((6, 2))
+    run = minpy_jit.trace(lambda x: f(x=x, norm_gamma=mnp.ones(2), norm_beta=mnp.zeros(2)), pure=True)
+    for k in range(1, 6):
+        run(mnp.array(data)).asnumpy()
+        np.testing.assert_allclose(f.params["norm_moving_mean"].asnumpy(), data.mean(0) * (1 - 0.5**k), rtol=1e-6)

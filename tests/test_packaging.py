@@ -51,6 +51,8 @@ def test_wheel_holds_the_package_and_nothing_else(archives):
     assert sources("minpy_jit") <= held
     assert {name.split("/")[0] for name in held} == {"minpy_jit", f"minpy_jit-{__version__}.dist-info"}
     assert f"minpy_jit-{__version__}.dist-info/licenses/LICENSE" in held
+    # the recorder's hot path, compiled: the module, and the library that it loads
+    assert len([name for name in held if name.startswith("minpy_jit/trace/replay") and name.endswith(".so")]) == 2
 
 
 def test_sdist_holds_what_tests_and_demo_need(archives):

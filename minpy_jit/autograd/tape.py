@@ -17,15 +17,15 @@ from ..errors import NoGradientError
 from ..trace import recorder as recorder_module
 from ..trace.context import DeviceValue
 from ..trace.graph import Graph, Node
-from ..trace.handle import Handle, clone, constructors
+from ..trace.handle import Handle, clone, constructors, new
 from ..trace.op import TABLE, Ref
 from ..trace.recorder import Recorder, Segment, pending_twin, run_lock
+from ..trace.replay import unary
 from ..trace.step import CONSTANT, INPUT, PROJECT, SCALAR, Step
 from ..trace.types import ArrayType
 from .pullback import SegmentBuilder, UsageBuilder, active_slots, apply_rules, differentiable
 
-_watch = recorder_module.unary(TABLE["watch"])
-_new = object.__new__
+_watch = unary(TABLE["watch"])
 # a value's place: (identity of its segment, slot)
 Place = tuple[int, int]
 
@@ -511,7 +511,7 @@ def adopt(recorder: Recorder, segment: Segment, slot: int, type_: Any, like: Tar
     """A handle on a slot of the open segment; a gradient is laid out like its argument."""
     array, scalar = constructors()
     cls = like.cls if like is not None else (scalar if type_.scalar else array)
-    handle = _new(cls)
+    handle: Handle = new(cls)
     wanted = like.type if like is not None and like.type.shape == type_.shape and like.type.dtype == type_.dtype else type_
     handle.segment, handle.index, handle.type, handle.memory, handle.alias = segment, slot, wanted, None, None
     if recorder.immediate is not None:

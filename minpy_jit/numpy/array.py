@@ -8,18 +8,18 @@ from __future__ import annotations
 import math
 import numbers
 import operator
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
 from ..config import config
 from ..errors import locate, with_op
-from ..trace import recorder as _recorder
 from ..trace.context import Context, DeviceValue, require
-from ..trace.handle import Handle, is_view, materialised, root_of, set_constructors
+from ..trace.handle import Handle, is_view, materialised, new, root_of, set_constructors
 from ..trace.op import TABLE, Op
 from ..trace.recorder import current, observe, value_of
+from ..trace.replay import binary, set_operators, took_over
 from ..trace.types import copied_strides, is_f_contiguous, type_of
 from . import indexing
 from .convert import NUMBERS, beside, host, operand
@@ -29,7 +29,7 @@ from .views import assign, cast_for_write, check_writeable
 class ValueHandle(Handle):
     """What arrays and scalars share: facts known without running, and the observers."""
 
-    __slots__ = ()
+    __slots__ = ("__weakref__",)
     __array_priority__ = 1000.0
 
     # -- facts ---------------------------------------------------------------------------------------------------------------------
@@ -235,7 +235,7 @@ class Array(ValueHandle, metaclass=ArrayClass):
     ) -> Any:
         if shape is None:
             # the recorder fills the slots in
-            return object.__new__(cls)
+            return new(cls)
         made: Any = np.ndarray(shape, dtype, buffer, offset, strides, order)
         return materialised(made.copy(order="K"), type_of(made))
 
@@ -284,7 +284,7 @@ class Scalar(ValueHandle):
     def __new__(cls, value: Any = None) -> Any:
         if value is None:
             # the recorder fills the slots in
-            return object.__new__(cls)
+            return new(cls)
         made = np.asarray(observe(value, "Scalar") if isinstance(value, Handle) else value)
         if made.dtype == object and made.ndim == 0:
             # fractions and decimals
@@ -385,8 +385,7 @@ def _restore(data: np.ndarray, scalar: bool, context: Context) -> Handle:
 
 def duplicate(array: Handle) -> Any:
     """`copy`: a new handle on the same step (steps never change, so nothing is copied). F order is kept, any other becomes C."""
-    cls = type(array)
-    copy = cls.__new__(cls)
+    copy: Any = new(type(array))
     recorder = current()
     if recorder.session is not None:
         # a pure function's copy is made anew at every call
@@ -484,7 +483,6 @@ _BINARY = {
     "rshift": "right_shift",
 }
 _COMPARE = {"lt": "less", "le": "less_equal", "gt": "greater", "ge": "greater_equal", "eq": "equal", "ne": "not_equal"}
-_UNARY = {"neg": "negative", "pos": "positive", "abs": "absolute", "invert": "invert"}
 
 # the op's name -> Python's operator
 _PYTHON: dict[str, Any] = {
@@ -511,9 +509,7 @@ def power(base: Any, exponent: Any) -> Any:
     return _power(base, exponent)
 
 
-def _inplace(op_name: str, method: str) -> Any:
-    forward = getattr(ValueHandle, f"__{method}__")
-
+def _inplace(op_name: str, method: str, forward: Callable[[Any, Any], Any]) -> Any:
     def inplace(self: Array, other: Any) -> Any:
         try:
             result = forward(self, other)
@@ -523,19 +519,9 @@ def _inplace(op_name: str, method: str) -> Any:
             raise
         if result is NotImplemented:
             return NotImplemented
-        if result.type is self.type and self.alias is None and result.alias is None and result.memory is None:
-            segment = result.segment
-            listed = self.memory is None and self.segment is segment
-            if segment is not None and segment.recorder.session is None and segment.arrays and segment.arrays[-1] is result:
-                # the usual case: this handle takes the place of the one just handed out
-                if listed:
-                    segment.arrays.pop()
-                else:
-                    segment.arrays[-1] = self
-                self.segment, self.index, self.memory = segment, result.index, None
-                return self
-        check_writeable(self, "output array is read-only")
-        assign(self, cast_for_write(result, self, op_name))
+        if not took_over(self, result):
+            check_writeable(self, "output array is read-only")
+            assign(self, cast_for_write(result, self, op_name))
         return self
 
     inplace.__name__ = f"__i{method}__"
@@ -553,31 +539,27 @@ def _paired(op: Op, reflected: bool) -> Any:
 
 
 def _install() -> None:
+    set_operators(TABLE, record_mixed)
     for method, name in _BINARY.items():
         op = TABLE[name]
         if op.outputs > 1:
             setattr(ValueHandle, f"__{method}__", _paired(op, False))
             setattr(ValueHandle, f"__r{method}__", _paired(op, True))
             continue
-        setattr(ValueHandle, f"__{method}__", _recorder.binary(op, record_mixed))
-        setattr(ValueHandle, f"__r{method}__", _recorder.binary(op, record_mixed, reflected=True))
-        setattr(Array, f"__i{method}__", _inplace(name, method))
+        setattr(Array, f"__i{method}__", _inplace(name, method, binary(op, record_mixed)))
     for method, name in _COMPARE.items():
-        setattr(ValueHandle, f"__{method}__", _comparison(method, _recorder.binary(TABLE[name], record_mixed)))
-    for method, name in _UNARY.items():
-        setattr(ValueHandle, f"__{method}__", _recorder.unary(TABLE[name]))
+        setattr(ValueHandle, f"__{method}__", _comparison(method, binary(TABLE[name], record_mixed)))
     global _power
-    _power = _recorder.binary(TABLE["power"], record_mixed)
+    _power = binary(TABLE["power"], record_mixed)
     for method, function in {
         "__pow__": power,
-        "__rpow__": _recorder.binary(TABLE["power"], record_mixed, reflected=True),
+        "__rpow__": binary(TABLE["power"], record_mixed, reflected=True),
         "__matmul__": _matmul,
         "__rmatmul__": lambda self, other: _matmul(other, self),
     }.items():
         setattr(ValueHandle, method, function)
-    for name in ("power", "matmul"):
-        method = {"power": "pow"}.get(name, name)
-        setattr(Array, f"__i{method}__", _inplace(name, method))
+    for method, name, forward in (("pow", "power", power), ("matmul", "matmul", _matmul)):
+        setattr(Array, f"__i{method}__", _inplace(name, method, forward))
 
 
 def _comparison(method: str, recording: Any) -> Any:

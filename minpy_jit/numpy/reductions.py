@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.core.multiarray import normalize_axis_index  # type: ignore[attr-defined]
 
-from ..trace import recorder as _recorder
 from ..trace.handle import Handle
 from ..trace.op import TABLE, Op, Params
 from ..trace.ops import composite
 from ..trace.ops.normalise import normalise_axes, normalise_axis
+from ..trace.replay import record
 from ..trace.types import broadcasts_to
 from . import fallback
 from .convert import as_handle
@@ -22,7 +22,6 @@ from .shaping import handle
 from .ufuncs import HOST_KINDS
 
 _NO = np._NoValue  # type: ignore[attr-defined]
-_local = _recorder.local
 # (op, operand type, axis, keepdims, dtype) -> params of the step, or None where only NumPy can do it; memoised: 3 -> 0.3 µs a call
 _plans: dict[tuple[Any, ...], Params | None] = {}
 
@@ -42,7 +41,7 @@ def reduced(op: Op, x: Any, axis: Any, keepdims: Any, dtype: Any = None) -> Any:
         _plans[key] = params
     if params is None:
         return NotImplemented
-    return _local.recorder.record(op, (x,), params)
+    return record(op, (x,), params)
 
 
 def _plan(op: Op, x: Any, axis: Any, keepdims: Any, dtype: Any) -> Params | None:

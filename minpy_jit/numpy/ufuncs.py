@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from ..trace import recorder as _recorder
 from ..trace.handle import Handle
 from ..trace.op import TABLE, Op
 from ..trace.ops import index_spec
+from ..trace.recorder import observe
+from ..trace.replay import binary, unary
 from . import fallback
 from .array import Array, Scalar
 from .convert import NUMBERS, array_of, as_handle, follows, operand
@@ -55,10 +56,10 @@ class Ufunc(metaclass=UfuncType):
         self._forward = self._reflected = self._unknown
         self.namespace: dict[str, Any] = {}
         if op is not None and ufunc.nin == 1 and ufunc.nout == 1:
-            self._forward = _recorder.unary(op)
+            self._forward = unary(op)
         elif op is not None and ufunc.nin == 2 and ufunc.nout == 1:
-            self._forward = _recorder.binary(op, self._mixed)
-            self._reflected = _recorder.binary(op, self._mixed, reflected=True)
+            self._forward = binary(op, self._mixed)
+            self._reflected = binary(op, self._mixed, reflected=True)
 
     def _unknown(self, *args: Any) -> Any:
         return self.general(args, {})
@@ -284,7 +285,7 @@ class Ufunc(metaclass=UfuncType):
                 assign(a, TABLE["add_at"](a, value, *arrays, structure=structure))
             except ValueError:
                 # an index out of range is the first that NumPy finds
-                _recorder.observe(TABLE["getitem_arrays"](a, *arrays, structure=structure), "ufunc.at")
+                observe(TABLE["getitem_arrays"](a, *arrays, structure=structure), "ufunc.at")
                 raise
             return
         operands = () if b is None else (b,)

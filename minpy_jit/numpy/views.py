@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import TraceError
 from ..trace.context import require_same
-from ..trace.handle import Alias, Handle, clone, constructors, is_view, is_writeable, materialised, root_of
+from ..trace.handle import Alias, Handle, clone, constructors, is_view, is_writeable, materialised, new, root_of
 from ..trace.op import NO_GRADIENT, TABLE, Op, Params
 from ..trace.ops.strided import spacing
 from ..trace.recorder import WEAK_TYPES, Segment, current, infer, look, value_of
@@ -44,7 +44,7 @@ def make_view(
     if alias is None:
         alias = root.alias = Alias(None, (), 0)
     array, _ = constructors()
-    view = array.__new__(array)
+    view: Handle = new(array)
     view.segment, view.index, view.type, view.memory = None, -1, type_, None
     view.alias = Alias(root, chain, alias.version, writeable and (source.alias is None or source.alias.writeable))
     return view

@@ -15,7 +15,7 @@ import numpy as onp
 
 from ..exec import mx
 from ..numpy.array import Array
-from ..numpy.convert import as_handle, chosen_dtype
+from ..numpy.convert import as_handle, chosen_dtype, host, plain
 from ..trace.context import current_context
 from ..trace.handle import Handle
 from ..trace.op import TABLE
@@ -242,13 +242,17 @@ class Function:
         """An auxiliary state that was not passed: the one held here, or a new one."""
         if not isinstance(self.params.get(key), Handle):
             if key in self.params:
-                self.params[key] = as_handle(self.params[key])
+                made = onp.array(plain(self.params[key]))
             else:
                 shapes = {k: v.shape for k, v in values.items() if k in self.arguments}
                 shape = dict(zip(self.auxiliary, self._infer(shapes)[2], strict=True))[key]
                 dtype = next((v.dtype for k, v in values.items() if k in self.arguments and v.dtype.kind == "f"), onp.dtype(onp.float32))
                 first = onp.ones if key.endswith("var") else onp.zeros
-                self.params[key] = as_handle(first(shape, dtype))
+                made = first(shape, dtype)
+            self.params[key] = state = host(made)
+            session = current().session
+            if session is not None:
+                session.outlives(state)
         return self.params[key]
 
     # -- shapes ---------------------------------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import sys
 from types import ModuleType
 from typing import Any
 
+from . import compiled as compiled  # first: all others rest on what it checks
 from .region import Region
 from .region import trace as _trace
 

@@ -1,88 +1,40 @@
-"""`Handle`: the mutable name of a value. Steps never change; an in-place write makes the handle mean another step.
-
-The class that users see is a subclass without further slots, handed down by `set_constructors`.
-"""
+"""`Handle`: the mutable name of a value (the class itself stands in replay.py). What is asked about handles and how they are made."""
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .context import CPU, DeviceValue, place
+from .replay import Alias, Handle, constructors, new, set_constructors
 from .types import ArrayType
 
-if TYPE_CHECKING:
-    from .recorder import Segment
-
-
-class Alias:
-    """What makes a handle more than a name of one value.
-
-    Attributes:
-        base: for a view, the root handle whose memory it shows (see `root_of`); None for a root that has been viewed.
-        chain: for a view, the (op, scalar operands, params) applied to the base, in order.
-        version: a root's number of writes so far; a view's: the root's when the view last looked.
-        segment, slot: where a view's value is pending, if it is.
-        writeable: whether writes are allowed.
-        face: for a root that no user holds, the array whose memory it is (it was given another shape or dtype in place), weakly.
-    """
-
-    __slots__ = ("base", "chain", "face", "segment", "slot", "version", "writeable")
-
-    def __init__(self, base: Handle | None, chain: tuple[Any, ...], version: int, writeable: bool = True) -> None:
-        self.base, self.chain, self.version, self.writeable = base, chain, version, writeable
-        self.segment: Segment | None = None
-        self.slot = -1
-        self.face: weakref.ref[Handle] | None = None
-
-
-class Handle:
-    """An array or scalar, pending or materialised.
-
-    Attributes:
-        segment: the segment in which `index` is this value's slot, or None. A view's is always None (see `alias`).
-        index: the slot.
-        type: its ArrayType, known from the moment of recording.
-        memory: the value, which nobody may write to, or None while pending: a host array, or a DeviceValue on another context.
-        alias: None for a plain array; see Alias.
-    """
-
-    __slots__ = ("__weakref__", "alias", "index", "memory", "segment", "type")
-    segment: Segment | None
-    index: int
-    type: ArrayType
-    memory: Any
-    alias: Alias | None
-
-
-_array: type[Handle] = Handle
-_scalar: type[Handle] = Handle
-
+__all__ = [
+    "Alias",
+    "Handle",
+    "clone",
+    "constructors",
+    "is_known",
+    "is_view",
+    "is_writeable",
+    "materialised",
+    "new",
+    "root_of",
+    "set_constructors",
+    "witnesses",
+]
 
 # told of each handle on a value that exists (recordings of pure calls ask)
 witnesses: list[Callable[[Handle], None]] = []
-
-
-def set_constructors(array: type[Handle], scalar: type[Handle]) -> None:
-    """Told by the numpy layer which classes users see."""
-    global _array, _scalar
-    _array, _scalar = array, scalar
-
-
-def constructors() -> tuple[type[Handle], type[Handle]]:
-    """(array class, scalar class)."""
-    return _array, _scalar
 
 
 def materialised(data: np.ndarray | DeviceValue, type_: ArrayType) -> Handle:
     """A handle on a value that exists. `data` must not be written to afterwards."""
     if type_.context is not CPU:
         data = place(data, type_.context)
-    cls = _scalar if type_.scalar else _array
-    handle = cls.__new__(cls)
+    array, scalar = constructors()
+    handle: Handle = new(scalar if type_.scalar else array)
     handle.segment, handle.index, handle.type, handle.memory, handle.alias = None, -1, type_, data, None
     if witnesses:
         for witness in witnesses:
@@ -121,7 +73,6 @@ def is_known(handle: Handle) -> bool:
 
 def clone(handle: Handle) -> Handle:
     """Another handle on the same value (of a plain handle; views are resolved first by the caller)."""
-    cls = type(handle)
-    copy = cls.__new__(cls)
+    copy: Handle = new(type(handle))
     copy.segment, copy.index, copy.type, copy.memory, copy.alias = handle.segment, handle.index, handle.type, handle.memory, None
     return copy

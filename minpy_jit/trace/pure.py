@@ -18,7 +18,7 @@ import numpy as np
 from ..config import config
 from ..errors import TraceError, user_line
 from .context import CPU, Context, DeviceValue, current_context, on_host, place
-from .handle import Alias, Handle, constructors, materialised, root_of, witnesses
+from .handle import Alias, Handle, constructors, materialised, new, root_of, witnesses
 from .pytree import Structure, flatten
 from .recorder import Recorder, Segment, current, look, observe, run_step, value_of
 from .region import Region
@@ -68,6 +68,10 @@ class Session:
         """Told of each handle on a value that exists."""
         if current() is self._recorder and handle.memory is not None:
             self._made[id(handle.memory)] = handle.memory
+
+    def outlives(self, handle: Handle) -> None:
+        """Told of an array that was made during the call, but is kept from one call to the next: it counts as captured."""
+        self._made.pop(id(handle.memory), None)
 
     def is_inside(self, root: Handle) -> bool:
         """Whether an array was made by the function: nobody outside sees what becomes of it."""
@@ -423,8 +427,7 @@ def _view(root: Handle, chain: Chain, type_: ArrayType) -> Handle:
     """A view of `root`."""
     if root.alias is None:
         root.alias = Alias(None, (), 0)
-    cls = constructors()[0]
-    view = cls.__new__(cls)
+    view: Handle = new(constructors()[0])
     view.segment, view.index, view.type, view.memory = None, -1, type_, None
     view.alias = Alias(root, chain, root.alias.version)
     return view

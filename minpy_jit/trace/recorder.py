@@ -6,7 +6,6 @@ It knows types, steps and handles. It may not know how a value is computed: `set
 from __future__ import annotations
 
 import os
-import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Sequence
@@ -18,14 +17,13 @@ import numpy as np
 from ..config import config
 from ..errors import RecordingWarning, TraceError, call_site, locate, reentered, warn_at, with_op
 from .context import DeviceValue, on_host, require_same
-from .handle import Alias, Handle, constructors, materialised, root_of
+from .handle import Alias, Handle, constructors, materialised, new, root_of
 from .op import Op, Params, set_recorder
+from .replay import OpenSegment, Replayer, record, set_local
 from .stats import FlushRecord, stats
-from .step import INPUT, KIND_DTYPES, KINDS, PROJECT, SCALAR, Root, Step
+from .step import INPUT, KIND_DTYPES, KINDS, PROJECT, SCALAR, Step, empty_path
 from .types import ArrayType, array_type, integer_name
 
-_new = object.__new__
-_refcount = sys.getrefcount
 _ndarray = np.ndarray
 
 WEAK_TYPES: dict[type, ArrayType] = {kind: array_type((), KIND_DTYPES[letter], weak=kind) for kind, letter in KINDS.items()}
@@ -96,31 +94,26 @@ def set_default_policy(policy: Any) -> None:
     default_policy = policy
 
 
-class Segment:
+class Segment(OpenSegment):
     """Steps recorded since the last flush of one thread.
 
     Attributes:
-        recorder: the owner.
-        cursor: the last step recorded.
-        arrays: handles given out for pending steps; reference counts tell at the flush which of them are still held.
         inputs: the values behind the path's `input` steps: a host array, a DeviceValue, or a handle that is pending in an earlier segment.
-        scalars: the numbers behind the path's `scalar` steps.
         input_slots: slot of each input by the identity of its host array.
-        limit: index of the step from which on the segment looks for a place to be cut.
         values: slot -> value of what has been computed (immediate modes with an active tape).
         serial: how many segments its recorder had begun with it.
     """
 
-    __slots__ = ("arrays", "cursor", "first_site", "input_slots", "inputs", "limit", "owner", "recorder", "scalars", "serial", "values")
+    __slots__ = ("first_site", "input_slots", "inputs", "owner", "serial", "values")
 
     def __init__(self, recorder: Recorder, root: Step) -> None:
         self.recorder = recorder
         recorder.begun += 1
         self.serial = recorder.begun
-        self.cursor: Step = root
-        self.arrays: list[Handle] = []
+        self.cursor = root
+        self.arrays = []
         self.inputs: list[Any] = []
-        self.scalars: list[Any] = []
+        self.scalars = []
         self.input_slots: dict[int, int] = {}
         self.limit = recorder.max_steps
         self.first_site: Any = None
@@ -130,7 +123,7 @@ class Segment:
 
     # -- operands ------------------------------------------------------------------------------------------------------------------
     def use(self, handle: Handle) -> int:
-        """The slot of a handle's present value in this segment; makes it an input where it is not here yet."""
+        """See OpenSegment."""
         alias = handle.alias
         if alias is not None and alias.base is not None:
             return self._use_view(handle, alias)
@@ -289,24 +282,6 @@ class Segment:
             step = Step(op, operands, params, type_, cursor, site, tuple(types))
             step.low, step.high = low, high
 
-    # -- liveness ------------------------------------------------------------------------------------------------------------------
-    def live(self) -> list[Handle]:
-        """Handles whose value is pending here and that somebody besides `arrays` holds. Newest first, so that what dead handles keep
-        alive dies with them. `arrays` is emptied."""
-        arrays, self.arrays = self.arrays, []
-        kept: list[Handle] = []
-        try:
-            while arrays:
-                handle = arrays.pop()
-                # two references are ours: the local name and the argument
-                if _refcount(handle) > 2 and handle.segment is self and handle.memory is None:
-                    kept.append(handle)
-        except BaseException:
-            # Ctrl-C, say
-            self.arrays[:0] = arrays + kept[::-1]
-            raise
-        return kept
-
     def prefix(self, last: int | None = None) -> tuple[Step, list[Any], list[Any]]:
         """The last complete step (or an earlier one), with the inputs and numbers up to it, as another thread finds them while the owner
         records."""
@@ -372,21 +347,20 @@ def range_check(step: Step, types: Sequence[ArrayType]) -> None:
             step.low, step.high = found
 
 
-class Recorder:
+class Recorder(Replayer):
     """One per thread: the open segment, sealed ones that have not run, the trie, and active tapes."""
 
     def __init__(self) -> None:
         self.max_steps = config.max_steps
         self.exact = config.provenance == "exact"
-        self.root: Step = Root()
+        self.root: Step = empty_path()
         # never followed blindly: the immediate modes leave `next` unset, so that the hot path always comes to `record`
-        self.immediate_root: Step = Root()
+        self.immediate_root: Step = empty_path()
         self.now: dict[Any, Step] = {}
         # roots of traced regions; the outermost region being run, if any
         self.roots: dict[Any, Step] = {}
         self.region: Any = None
-        # the recording of a pure region, if one is going on (see pure.py)
-        self.session: Any = None
+        self.session = None
         # who decides what runs where (None: the usual way); see minpy_jit/policy.py
         self.policy: Any = default_policy
         self.trie_steps = 0
@@ -459,7 +433,7 @@ class Recorder:
         return segment
 
     def _region_root(self, key: Any) -> Step:
-        root = self.roots[key] = Root()
+        root = self.roots[key] = empty_path()
         if self.policy is not None:
             root.remember()["policy"] = self.policy
         return root
@@ -497,7 +471,7 @@ class Recorder:
     def forget(self) -> None:
         """Drop every recorded step. Open and sealed segments keep theirs alive until they have run, arrays that were inputs theirs."""
         dropped = (self.root, self.immediate_root, *self.roots.values())
-        self.root, self.immediate_root = Root(), Root()
+        self.root, self.immediate_root = empty_path(), empty_path()
         self.roots.clear()
         for root in dropped:
             root.sever()
@@ -525,7 +499,7 @@ class Recorder:
 
     # -- recording -----------------------------------------------------------------------------------------------------------------
     def record(self, op: Op, operands: tuple[Any, ...], params: Params) -> Any:
-        """Record `op` on handles and Python numbers; returns a handle (a tuple of them for several results)."""
+        """See Replayer."""
         if self.immediate is not None and not self.tapes:
             return self._record_now(op, operands, params)
         segment = self.segment
@@ -562,7 +536,7 @@ class Recorder:
     def hand_out(self, segment: Segment, step: Step) -> Handle:
         """A handle on a step of the open segment."""
         array, scalar = constructors()
-        handle = _new(scalar if step.scalar else array)
+        handle: Handle = new(scalar if step.scalar else array)
         handle.segment, handle.index, handle.type, handle.memory, handle.alias = segment, step.index, step.type, None, None
         if self.immediate is not None:
             handle.memory = self.compute(segment, step)
@@ -904,8 +878,7 @@ def check_numbers(step: Step, operands: Iterable[Any]) -> None:
 
 def pending_twin(handle: Handle) -> Handle:
     """A second handle on a pending value, registered so that it counts as live."""
-    cls = type(handle)
-    twin: Handle = _new(cls)
+    twin: Handle = new(type(handle))
     twin.segment, twin.index, twin.type, twin.memory, twin.alias = handle.segment, handle.index, handle.type, handle.memory, None
     # (None: another thread has run it meanwhile)
     if twin.segment is not None:
@@ -983,6 +956,7 @@ class _Local(threading.local):
 
 
 local = _Local()
+set_local(local)
 
 
 def current() -> Recorder:
@@ -990,99 +964,9 @@ def current() -> Recorder:
     return local.recorder
 
 
-def record(op: Op, operands: tuple[Any, ...], params: Params) -> Any:
-    """Record on this thread."""
-    return local.recorder.record(op, operands, params)
-
-
 set_recorder(record)
 # a thread that records already takes changed limits over at its next segment
 config.on_change(lambda name: local.recorder.reconfigure())
-
-
-# -- the hot path: one function per operator, everything inlined ----------------------------------------------------------------------
-def unary(op: Op) -> Callable[[Any], Any]:
-    """A recording function of one handle for an op without parameters."""
-    state = local
-    array, scalar = constructors()
-
-    def recording(a: Any) -> Any:
-        recorder = state.recorder
-        segment = recorder.segment
-        i = a.index if a.segment is segment else segment.use(a)
-        step = segment.cursor.next
-        if step is not None and step.op is op and step.a == i:
-            # (a jump between the look at the cursor and its move would let a signal handler in: see `advance`)
-            segment.cursor = step
-        else:
-            return recorder.record(op, (a,), ())
-        handle = _new(scalar if step.scalar else array)
-        handle.segment = segment
-        handle.index = step.index
-        handle.type = step.type
-        handle.memory = None
-        handle.alias = None
-        segment.arrays.append(handle)
-        return handle
-
-    return recording
-
-
-def binary(op: Op, other: Callable[[Op, Any, Any], Any], reflected: bool = False) -> Callable[[Any, Any], Any]:
-    """A recording method of a handle and an operand for an op without parameters.
-
-    Args:
-        other: called as `other(op, left, right)` where the second operand is neither an array of ours nor a Python number.
-        reflected: the handle is the right operand (`__radd__`).
-    """
-    state = local
-    array, scalar = constructors()
-    # the two classes, then the kinds of numbers
-    number_kinds = (float, int, bool, complex)
-
-    def recording(self: Any, value: Any) -> Any:
-        recorder = state.recorder
-        segment = recorder.segment
-        kind = type(value)
-        if kind is array or kind is scalar:
-            i = self.index if self.segment is segment else segment.use(self)
-            j = value.index if value.segment is segment else segment.use(value)
-            step = segment.cursor.next
-            if step is not None and step.op is op and step.a == i and step.b == j:
-                segment.cursor = step
-            else:
-                return recorder.record(op, (self, value), ())
-        elif kind in number_kinds:
-            i = self.index if self.segment is segment else segment.use(self)
-            number = segment.cursor.next
-            if number is None or number.op is not SCALAR or number.params[0] is not kind:
-                return recorder.record(op, (value, self) if reflected else (self, value), ())
-            step = number.next
-            j = number.index
-            if reflected:
-                i, j = j, i
-            if step is None or step.op is not op or step.a != i or step.b != j:
-                return recorder.record(op, (value, self) if reflected else (self, value), ())
-            if step.low is not None:
-                check_numbers(step, (value,))
-            if segment.cursor.next is number:
-                segment.cursor = step
-                segment.scalars += (value,)
-            else:
-                # a signal handler has recorded something meanwhile
-                return recorder.record(op, (value, self) if reflected else (self, value), ())
-        else:
-            return other(op, value, self) if reflected else other(op, self, value)
-        handle = _new(scalar if step.scalar else array)
-        handle.segment = segment
-        handle.index = step.index
-        handle.type = step.type
-        handle.memory = None
-        handle.alias = None
-        segment.arrays.append(handle)
-        return handle
-
-    return recording
 
 
 def run_step(end: Step, slots: tuple[int, ...], inputs: Sequence[Any], scalars: Sequence[Any]) -> Outcome:

@@ -6,103 +6,13 @@ numbers and constants are steps too, so one comparison covers everything.
 
 from __future__ import annotations
 
-from types import CodeType
 from typing import Any
 
 import numpy as np
 
-from .op import Op, Params, define
+from .op import define
+from .replay import Step, set_number
 from .types import ArrayType
-
-
-class Step:
-    """A node of the trie.
-
-    Attributes:
-        op, operands, params, type: what is computed, from which slots.
-        a, b: the first two operands (-1 where absent), unpacked for the recorder's comparison.
-        index: its slot: the number of steps before it on its path.
-        parent, next, children: the trie; `next` is what followed last time.
-        low, high: legal values of a Python integer operand (NEP 50 range check), else None.
-        nbytes: bytes of all results on the path up to here.
-        site: call site of the first recording.
-        types: the operands' types.
-        memo: what later layers remember about the path that ends here (plans, pullbacks), by key.
-    """
-
-    __slots__ = (
-        "a",
-        "b",
-        "children",
-        "high",
-        "index",
-        "low",
-        "memo",
-        "nbytes",
-        "next",
-        "op",
-        "operands",
-        "params",
-        "parent",
-        "scalar",
-        "site",
-        "type",
-        "types",
-    )
-
-    def __init__(
-        self,
-        op: Op,
-        operands: tuple[int, ...],
-        params: Params,
-        type_: Any,
-        parent: Step | None,
-        site: tuple[CodeType, int] | None,
-        types: tuple[Any, ...] = (),
-    ) -> None:
-        self.op, self.operands, self.params, self.type, self.types = op, operands, params, type_, types
-        self.a = operands[0] if operands else -1
-        self.b = operands[1] if len(operands) > 1 else -1
-        self.parent = parent
-        self.index: int = -1 if parent is None else parent.index + 1
-        self.next: Step | None = None
-        self.children: dict[Any, Step] | None = None
-        self.scalar: bool = getattr(type_, "scalar", False)
-        self.low: int | None = None
-        self.high: int | None = None
-        self.nbytes: int = 0 if parent is None else parent.nbytes + getattr(type_, "nbytes", 0)
-        self.site = site
-        self.memo: dict[Any, Any] | None = None
-
-    def path(self) -> list[Step]:
-        """The steps from the first to this one."""
-        steps: list[Step] = []
-        step: Step | None = self
-        while step is not None and step.index >= 0:
-            steps.append(step)
-            step = step.parent
-        steps.reverse()
-        return steps
-
-    def remember(self) -> dict[Any, Any]:
-        """`memo`, made on first use."""
-        if self.memo is None:
-            self.memo = {}
-        return self.memo
-
-    def sever(self) -> None:
-        """Cut the trie below here into paths: whoever still holds one of its steps keeps those before it alive, and no others."""
-        todo = [self]
-        while todo:
-            step = todo.pop()
-            children, step.children, step.next = step.children, None, None
-            if children:
-                todo.extend(children.values())
-
-    def __repr__(self) -> str:
-        operands = ", ".join(f"%{i}" for i in self.operands)
-        named = ", ".join(f"{k}={v!r}" for k, v in self.op.named(self.params).items())
-        return f"%{self.index} = {self.op.name}({', '.join(filter(None, (operands, named)))}) : {self.type}"
 
 
 def _no_infer(*types: ArrayType, **params: Any) -> ArrayType:
@@ -128,6 +38,7 @@ SCALAR = define(
     vjp=(),
     doc="a Python number: its kind is part of the step, its value an input",
 )
+set_number(SCALAR)
 CONSTANT = define(
     "constant",
     family="meta",
@@ -171,10 +82,6 @@ def parse_constant(kind: str, text: str) -> bool | int | float | complex:
     return _PARSERS[kind](text)
 
 
-class Root(Step):
-    """The empty path: where a segment begins."""
-
-    __slots__ = ()
-
-    def __init__(self) -> None:
-        super().__init__(INPUT, (), (), None, None, None)
+def empty_path() -> Step:
+    """A root of the trie: where a segment begins."""
+    return Step(INPUT, (), (), None, None, None)

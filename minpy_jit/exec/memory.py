@@ -1,6 +1,7 @@
 """Memory of large results: blocks that are handed out again when the arrays over them are gone.
 
-A fresh block costs a page fault every 4 KiB, which is more than a fused loop takes to fill it: 1.1 ms of 2.9 for 10⁶ float32.
+Fresh memory costs page faults, and is not in the cache: to add 1 to 10⁶ float32 takes 0.14 ms into a new array, 0.10 into a block that was
+used before.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ it; the user's own MXNet state (engine, numpy semantics, environment) is left as
 from __future__ import annotations
 
 import ctypes
+import gc
 import importlib
 import importlib.util
 import math
@@ -270,6 +271,8 @@ def lib() -> Any:
         for name in ("MXGetLastError",):
             getattr(library, name).restype = ctypes.c_char_p
         _lib = library
+    # its import leaves exceptions in cycles, whose frames reach out to ours, and these hold the values that are being observed
+    gc.collect()
     return _lib
 
 

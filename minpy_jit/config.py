@@ -60,7 +60,7 @@ SETTINGS: dict[str, Setting] = {
     "first_run": _choice("reference", ("reference", "mxnet"), "who runs a segment that is met for the first time"),
     "verify": _boolean(False, "re-type every pass's result and check every step's result against its type"),
     "exact_products": _boolean(False, "never scale and add a matrix product while it is summed up, which rounds otherwise"),
-    "deterministic": _boolean(False, "same kernels from the first encounter on: bit-for-bit reproducible floats"),
+    "deterministic": _boolean(False, "MXNet's operators from the first encounter on, none fused: not a bit depends on flushes"),
     "provenance": _choice("first", ("first", "exact"), "'exact' makes the call site part of a step's identity"),
     "repr_mode": _choice("value", ("value", "lazy"), "'lazy': repr of a pending array shows what is pending and runs nothing"),
     "fallback": _choice("ignore", ("ignore", "warn", "raise"), "what happens when a function runs in NumPy (it is always counted)"),

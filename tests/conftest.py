@@ -1,7 +1,10 @@
 """What holds for every test. It is made here, before anything imports NumPy."""
 
+import atexit
 import os
+import shutil
 import signal
+import tempfile
 
 # We compare with NumPy under NEP 50 promotion; NumPy 1.26 reads this switch once, when it is imported.
 os.environ["NPY_PROMOTION_STATE"] = "weak"
@@ -10,8 +13,10 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ["OMP_NUM_THREADS"] = "1"
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
-# compiled code of other runs stays out of the tests
-os.environ.setdefault("MINPY_JIT_CACHE_DIR", "off")
+if "MINPY_JIT_CACHE_DIR" not in os.environ:
+    # Compiled code of other runs stays out of the tests; the workers, which inherit the folder, share what this run compiles.
+    os.environ["MINPY_JIT_CACHE_DIR"] = tempfile.mkdtemp(prefix="minpy-jit-tests-")
+    atexit.register(shutil.rmtree, os.environ["MINPY_JIT_CACHE_DIR"], ignore_errors=True)
 
 import numpy
 import pytest

@@ -319,7 +319,7 @@ TOLERATED = (
 
 SCALED = Tolerated(
     "",
-    r"np\.tensordot\(",
+    r"np\.(tensordot|inner|dot)\(",
     "A matrix of one element times a row is for np.dot a row that is scaled, and BLAS's axpy leaves out a scale of zero: 0 * inf is 0, "
     "nan by IEEE 754.",
 )

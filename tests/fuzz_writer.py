@@ -88,6 +88,10 @@ class Writer:
     def _is_exact(self, *names: str) -> bool:
         return not self.program.inexact.intersection(names)
 
+    def _is_complex(self, name: str) -> bool:
+        """Whether NumPy computes an absolute value in two ways, for arrays and for scalars, that differ in the last bit."""
+        return any(env[name].dtype.kind == "c" for env in self.envs if name in env)
+
     def _of(self, expression: str) -> Any:
         return self.env[expression] if expression in self.env else numpy.arange(6.0).reshape(2, 3)
 
@@ -261,10 +265,10 @@ class Writer:
             return f"{t} = np.{name}({inner})", (t,), False
         if kind == 1:
             name = self._choose(("negative", "absolute", "square", "conjugate", "positive", "fabs"))
-            return f"{t} = np.{name}({x})", (t,), exact
+            return f"{t} = np.{name}({x})", (t,), exact and not (name == "absolute" and self._is_complex(x))
         if kind == 2:
             form = self._choose(("-{}", "abs({})", "+{}", "{} ** 2", "{} * {}", "{} - {}", "np.sqrt(np.abs({}) + 1)"))
-            return f"{t} = {form.replace('{}', x)}", (t,), exact
+            return f"{t} = {form.replace('{}', x)}", (t,), exact and not ("abs" in form and self._is_complex(x))
         y = self._operand()
         name = self._choose(("maximum", "minimum", "fmax", "fmin", "hypot", "logaddexp"))
         return f"{t} = np.{name}({x}, {y})", (t,), exact and self._is_exact(y) and name[0] in "mf"

@@ -498,6 +498,13 @@ def test_a_mask_that_does_not_fit_where_an_array_is_copied_to_itself() -> None:
             module.copyto(x, x, where=module.ones(4, bool))
 
 
+def test_known_positions_out_of_range_fail_at_their_line() -> None:
+    for module in (onp, np):
+        for x, positions, axis in ((module.zeros((0, 0)), [0, -1], 0), (module.ones(3), [1, 3], None), (module.ones((2, 3)), -4, 1)):
+            with pytest.raises(IndexError, match=r"is out of bounds for axis . with size"):
+                module.take(x, positions, axis=axis)
+
+
 def test_which_of_two_errors_is_found_first() -> None:
     for module in (onp, np):
         with pytest.raises(TypeError, match="output must be an array"):
@@ -508,6 +515,10 @@ def test_which_of_two_errors_is_found_first() -> None:
             module.add(module.uint8(3), -1, out=module.uint8(3), where=module.array(True))
         with pytest.raises(IndexError, match="index 1 is out of bounds for axis 0 with size 1"):
             module.add.at(module.diagonal(module.ones((1, 2))), [0, 1, 0], 1)
+        with pytest.raises(IndexError, match="dimension is 6 but corresponding boolean dimension is 4"):
+            module.arange(6.0)[module.arange(4) % 2 == 1] = module.ones((2, 2))
+        with pytest.raises(ValueError, match="put: output array is read-only"):
+            module.put(module.broadcast_to(module.zeros(0), (2, 0)), [0, -1], [3, 4])
         with pytest.raises(IndexError, match="index 1 is out of bounds for axis 0 with size 1"):
             module.add.at(module.ones((1, 2, 3)), [0, 1, 0], module.ones(0))
         with pytest.raises(ValueError):

@@ -271,6 +271,28 @@ def test_verified_passes_and_deterministic_runs() -> None:
         assert minpy_jit.flush_log()[-1].executor == "mxnet"
 
 
+def test_what_was_fused_is_not_run_where_bits_count() -> None:
+    def program() -> float:
+        x = np.arange(6.0).reshape(2, 3)
+        return float(np.sum(np.exp(x) / 3))
+
+    def given(x: np.ndarray) -> float:
+        return float(np.sum(np.exp(x) / 3))
+
+    for _ in range(3):
+        program()
+        given(np.array(numpy.arange(6.0).reshape(2, 3)))
+    with config.override(deterministic=True):
+        assert len({program() for _ in range(3)} | {given(np.array(numpy.arange(6.0).reshape(2, 3))) for _ in range(3)}) == 1
+    nodes = []
+    for native in (True, False, True):
+        with config.override(native=native, first_run="mxnet"):
+            program()
+            nodes.append(minpy_jit.flush_log()[-1].nodes)
+    assert nodes[0] == nodes[2]
+    assert nodes[0] < nodes[1] or not minpy_jit.info()["native_code"] == "on"
+
+
 def test_no_warnings_in_ordinary_use() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -258,7 +258,7 @@ class Tape:
                 # the very array that came in: by its identity an outer tape knows it
                 values[slot] = by_index[slot]
                 continue
-            if path[slot].op is SCALAR:
+            if not isinstance(value, (np.ndarray, DeviceValue)):
                 # a Python number, which no gradient flows to: the same object may stand in several places
                 continue
             if id(value) in seen or id(value) in self.tracked:

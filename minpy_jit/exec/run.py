@@ -562,6 +562,16 @@ class PlanCache:
 plan_cache = PlanCache()
 
 
+def _reconfigured(name: str) -> None:
+    """What was compiled under another setting is not run again: it is looked up, or compiled, anew."""
+    if name in ("native", "deterministic"):
+        for plan in list(plan_cache.plans.values()):
+            plan_cache.drop(plan)
+
+
+config.on_change(_reconfigured)
+
+
 class Key(tuple):
     """A tuple that knows its hash, once asked: that of 60 nodes takes 4 µs each time."""
 

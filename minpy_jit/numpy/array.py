@@ -513,7 +513,7 @@ def _inplace(op_name: str, method: str, forward: Callable[[Any, Any], Any]) -> A
     def inplace(self: Array, other: Any) -> Any:
         try:
             result = forward(self, other)
-        except TypeError:
+        except (TypeError, OverflowError):
             # that nothing may be written here is the first that NumPy finds
             check_writeable(self, "output array is read-only")
             raise

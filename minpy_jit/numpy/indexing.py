@@ -111,6 +111,13 @@ def put(x: Handle, key: Any, value: Any) -> None:
         return
     known = _known_masks(x, key)
     if isinstance(known, np.ndarray) and known.dtype == np.bool_ and known.ndim == x.type.ndim and getattr(value, "ndim", 0) > 1:
+        for axis, (n, m) in enumerate(zip(x.type.shape, known.shape, strict=True)):
+            # the first that NumPy finds
+            if n != m:
+                raise IndexError(
+                    f"boolean index did not match indexed array along dimension {axis}; "
+                    f"dimension is {n} but corresponding boolean dimension is {m}"
+                )
         raise TypeError(
             f"NumPy boolean array indexing assignment requires a 0 or 1-dimensional input, input has {value.type.ndim} dimensions"
         )

@@ -120,7 +120,13 @@ def take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "r
         x, axis = (x, 0) if x.type.ndim == 1 else (TABLE["reshape"](x, shape=(x.type.size,)), 0)
     else:
         axis = normalise_axis(axis, x.type.ndim)
-    return deliver_same(TABLE["take"](x, at, axis=axis, mode=mode), out, "take")
+    taken = TABLE["take"](x, at, axis=axis, mode=mode)
+    if mode == "raise" and not isinstance(indices, Handle) and isinstance(at.memory, np.ndarray) and at.memory.size:
+        # positions that are known fail at this line, as in NumPy
+        low, high, n = int(at.memory.min()), int(at.memory.max()), x.type.shape[axis]
+        if low < -n or high >= n:
+            raise IndexError(f"[take] index {low if low < -n else high} is out of bounds for axis {axis} with size {n}")
+    return deliver_same(taken, out, "take")
 
 
 def _integers(indices: Any) -> Any:
@@ -455,6 +461,7 @@ def put(a: Any, ind: Any, v: Any, mode: str = "raise") -> None:
         IndexError: a position is out of bounds. (NumPy 1.26 never returns, or writes beside the array, where it has no elements.)
     """
     if isinstance(a, Handle) and not a.type.size and np.size(ind) and np.size(v):
+        check_writeable(a, "put: output array is read-only")
         raise IndexError(f"[put] an array of shape {a.type.shape} has no elements to write to")
     if not isinstance(a, Handle) or a.type.scalar or a.type.dtype.kind in HOST_KINDS:
         fallback.call(np.put, (a, ind, v, mode), None, "put")

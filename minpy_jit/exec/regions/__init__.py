@@ -57,13 +57,18 @@ def describe() -> str:
         return "needs the packages llvmlite and scipy-openblas32: MXNet's own operators run everything"
     if not _current():
         return "of another version of minpy_jit (install it again): MXNet's own operators run everything"
-    return "on" if config.native else "off (config.native): MXNet's own operators run everything"
+    if config.native and not config.deterministic:
+        return "on"
+    return f"off (config.{'deterministic' if config.native else 'native'}): MXNet's own operators run everything"
 
 
 def available() -> bool:
-    """Whether native code may run: the setting says so, the operator was built, and MXNet knows it."""
+    """Whether native code may run: the settings say so, the operator was built, and MXNet knows it.
+
+    (The order of a sum depends on what it is fused with, and so on when flushes happen: `config.deterministic` goes without.)
+    """
     global _loaded
-    if not config.native or not built():
+    if not config.native or config.deterministic or not built():
         return False
     assert native.LIBRARY is not None
     if not _loaded:

@@ -46,7 +46,9 @@ def test_no_public_name_is_missing(module: str) -> None:
 
 
 def test_no_attribute_of_arrays_is_missing() -> None:
-    assert {n for n in dir(numpy.ndarray) if not hasattr(Array, n)} == set(numpy_calls.REFUSED["ndarray"])
+    # (compiled classes have a `__setstate__` of their own)
+    missing = {n for n in dir(numpy.ndarray) if not hasattr(Array, n)}
+    assert missing | {"__setstate__"} == set(numpy_calls.REFUSED["ndarray"])
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -304,10 +304,12 @@ def test_bools_are_read_and_made_where_they_are() -> None:
 
 
 def test_results_of_every_run_have_memory_of_their_own() -> None:
+    minpy_jit.clear_caches()
     x = np.array(numbers(1))
-    kept = [x * k for k in range(12)]
-    for y in kept:
-        y.wait_to_read()
+    kept = []
+    for k in range(12):
+        kept.append(x * k)
+        kept[-1].wait_to_read()
     for k, y in enumerate(kept):
         assert numpy.array_equal(y.asnumpy(), numbers(1) * k)
     (plan,) = [p for p in plan_cache.plans.values() if p.runs > 5]

@@ -562,11 +562,14 @@ class PlanCache:
 plan_cache = PlanCache()
 
 
+# counts changes of the settings under which a plan runs: one made before is looked up, or compiled, anew
+_settings = 0
+
+
 def _reconfigured(name: str) -> None:
-    """What was compiled under another setting is not run again: it is looked up, or compiled, anew."""
+    global _settings
     if name in ("native", "deterministic"):
-        for plan in list(plan_cache.plans.values()):
-            plan_cache.drop(plan)
+        _settings += 1
 
 
 config.on_change(_reconfigured)
@@ -602,6 +605,8 @@ class Encounter:
     plan: Callable[[], Plan | None] = _no_plan
     # encounters to wait for, should the plan be evicted
     patience: int = variants.PATIENCE
+    # when its plan was found
+    settings: int = 0
 
     def put_off(self, end: Step) -> None:
         """The plan was evicted before it came back: more programs are in use than the cache takes, so compiling would never end."""
@@ -670,6 +675,8 @@ def _execute(end: Step, slots: tuple[int, ...], inputs: Sequence[Any], scalars: 
             else:
                 encounter = known[slots] = Encounter(compiled_at=2 if known else variants.met(end))
     encounter.count += 1
+    if encounter.settings != _settings:
+        encounter.plan, encounter.settings = _no_plan, _settings
     plan = encounter.plan()
     if plan is None and encounter.plan is not _no_plan:
         encounter.put_off(end)
@@ -743,10 +750,13 @@ def compiled(graph: Graph, native: bool = True) -> Any:
     optimized = optimize(graph)
     slots = tuple(range(len(graph.outputs)))
     known: Callable[[], Plan | None] = _no_plan
+    settings = _settings
 
     def run(inputs: Sequence[Any], scalars: Sequence[Any]) -> list[Any]:
-        nonlocal known
+        nonlocal known, settings
         global _running
+        if settings != _settings:
+            known, settings = _no_plan, _settings
         plan = known()
         if mx.forked or _running or (plan is None and mx.is_too_late()):
             return reference.run(optimized, inputs, scalars, run_node=device.run_node if device.is_elsewhere(optimized) else None)

@@ -6,11 +6,16 @@ many programs a second. What differs is shrunk, and written as a script that sho
 A program is known by seed and number, so `--only N` runs one again. Each process takes a share of the numbers; one that dies (a crash of
 MXNet's, say) is reported with the program that it ran, and its successor goes on behind it. A campaign that is interrupted goes on where
 it was when the same command is given again.
+
+`--regions` runs programs through native regions: every step that native code can take is in one, whether it pays or not, from the first
+encounter on. Most of those are made without LLVM's optimisations, which take three quarters of the time; one in eight, by the text of its
+module, as for users.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import random
@@ -18,8 +23,11 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections import Counter
+from contextlib import nullcontext
+from functools import lru_cache
 from pathlib import Path
-from time import perf_counter, sleep
+from time import perf_counter, process_time, sleep
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -34,6 +42,12 @@ LONGEST_GRADIENT = 8
 # a process that does not get on for so many seconds is ended, and its program reported
 HANGING = 300
 COUNTS = ("flushes", "reference_runs", "executor_runs", "mxnet_nodes", "compiles")
+# what `--regions` counts beside: regions made, modules compiled, those of them as for users, and regions run
+REGION_COUNTS = ("regions", "kernels", "optimised_kernels", "region_runs", "programs_with_regions")
+# a process tells its counts after so many programs
+TOLD_EVERY = 1000
+# of so many modules one is compiled with LLVM's optimisations
+OPTIMISED_EVERY = 8
 
 
 def is_gradient(number: int) -> bool:
@@ -54,18 +68,94 @@ def program(seed: int, number: int) -> Any:
     return fuzz_writer.Writer(lambda n: int(draw() * n), 1 + int(draw() * LONGEST), pure=draw() < PURE_SHARE).program
 
 
-def check_one(seed: int, number: int, out: Path | None) -> str | None:
-    """Check one program; what differs, or None. A failing one is shrunk and written to `out`."""
+@lru_cache(maxsize=1)
+def _plain_machine() -> Any:
+    import llvmlite.binding as llvm
+
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    features = llvm.get_host_cpu_features().flatten()
+    return llvm.Target.from_default_triple().create_target_machine(cpu=llvm.get_host_cpu_name(), features=features, opt=0, jit=True)
+
+
+def _unoptimised(text: str) -> bytes:
+    """The object file of a module as it is written."""
+    import llvmlite.binding as llvm
+
+    emitted: bytes = _plain_machine().emit_object(llvm.parse_assembly(text))
+    return emitted
+
+
+class Regions:
+    """Everything that native code can take is in regions while this is entered; it counts them."""
+
+    def __init__(self, counts: Counter[str]) -> None:
+        self.counts = counts
+        self.before: list[tuple[Any, str, Any]] = []
+
+    def __enter__(self) -> Regions:
+        from minpy_jit import clear_caches, config
+        from minpy_jit.exec import regions, run
+
+        if not regions.available():
+            raise RuntimeError(f"[fuzz] native regions: {regions.describe()}")
+        from minpy_jit.exec.regions import jit, region
+
+        object_of, compile_group, run_stage = jit.object_of, region.compile_group, run.NativeStage.run
+
+        def made(text: str) -> bytes:
+            self.counts["kernels"] += 1
+            if hashlib.sha256(text.encode()).digest()[0] % OPTIMISED_EVERY == 0:
+                self.counts["optimised_kernels"] += 1
+                return object_of(text)
+            return _unoptimised(text)
+
+        def compiled(*arguments: Any) -> Any:
+            self.counts["regions"] += 1
+            return compile_group(*arguments)
+
+        def ran(stage: Any, *arguments: Any) -> bool:
+            self.counts["region_runs"] += len(stage.lowered.code)
+            return run_stage(stage, *arguments)
+
+        self._set(jit, "object_of", made)
+        self._set(region, "compile_group", compiled)
+        self._set(run.NativeStage, "run", ran)
+        # a region costs nothing, so each one pays
+        self._set(region, "REGION_NODE", 0.0)
+        self._set(config, "first_run", "mxnet")
+        # what was compiled before has other regions
+        clear_caches()
+        return self
+
+    def _set(self, holder: Any, name: str, value: Any) -> None:
+        self.before.append((holder, name, getattr(holder, name)))
+        setattr(holder, name, value)
+
+    def __exit__(self, *raised: object) -> None:
+        from minpy_jit import clear_caches
+
+        for holder, name, value in reversed(self.before):
+            setattr(holder, name, value)
+        self.before.clear()
+        clear_caches()
+
+
+def check_one(seed: int, number: int, out: Path | None, compiled: bool = False) -> str | None:
+    """Check one program; what differs, or None. A failing one is shrunk and written to `out`. `compiled`: in the modes that run compiled
+    code."""
     import fuzz_driver
     import fuzz_gradients
 
-    driver: Any = fuzz_gradients if is_gradient(number) else fuzz_driver
     made = program(seed, number)
-    found: str | None = driver.check(made)
+    gradient = is_gradient(number)
+    driver: Any = fuzz_gradients if gradient else fuzz_driver
+    modes = () if gradient else (fuzz_driver.compiled_modes_of(made) if compiled else fuzz_driver.modes_of(made),)
+    found: str | None = driver.check(made, *modes)
     if found is None or out is None:
         return found
-    smaller = driver.shrink(made)
-    again = driver.check(smaller)
+    smaller = driver.shrink(made, *modes)
+    again = driver.check(smaller, *modes)
     if again is None:
         # it needs what ran before it in this process
         smaller = made
@@ -86,19 +176,30 @@ def worker(arguments: list[str]) -> int:
     # ever new programs are what it is for
     warnings.simplefilter("ignore", minpy_jit.errors.RecordingWarning)
     seed, start, stop, step = map(int, arguments[:4])
-    out, state = Path(arguments[4]), Path(arguments[5])
-    with state.open("r+b", buffering=0) as file:
+    out, state, through_regions = Path(arguments[4]), Path(arguments[5]), arguments[6] == "regions"
+    counts: Counter[str] = Counter()
+    since = 0.0
+    with state.open("r+b", buffering=0) as file, Regions(counts) if through_regions else nullcontext():
         for number in range(start, stop, step):
             file.seek(0)
             file.write(b"%-20d" % number)
-            found = check_one(seed, number, out)
+            before = counts["region_runs"]
+            found = check_one(seed, number, out, through_regions)
+            counts["programs_with_regions"] += counts["region_runs"] > before
             if found is not None:
                 print(json.dumps({"number": number, "found": found[:400]}), flush=True)
             for reason in fuzz_driver.met:
                 print(json.dumps({"listed": reason}), flush=True)
             fuzz_driver.met.clear()
-        counts = minpy_jit.stats()
-        print(json.dumps({name: counts[name] for name in COUNTS}), flush=True)
+            if number // step % TOLD_EVERY == TOLD_EVERY - 1 or number + step >= stop:
+                # one that dies has told most of what it did
+                ours = minpy_jit.stats()
+                counts.update({name: ours.get(name, 0) for name in COUNTS})
+                now = process_time()
+                print(json.dumps({**counts, "cpu_seconds": now - since}), flush=True)
+                since = now
+                minpy_jit.reset_stats()
+                counts.clear()
         file.seek(0)
         file.write(b"%-20d" % stop)
     return 0
@@ -107,8 +208,9 @@ def worker(arguments: list[str]) -> int:
 class Share:
     """The programs start, start + step ... below stop, in one process after the other."""
 
-    def __init__(self, seed: int, start: int, stop: int, step: int, out: Path, folder: Path) -> None:
+    def __init__(self, seed: int, start: int, stop: int, step: int, out: Path, folder: Path, kind: str) -> None:
         self.seed, self.first, self.next, self.stop, self.step, self.out = seed, start, start, stop, step, out
+        self.kind = kind
         self.state = folder / f"state-{start}"
         self.said = folder / f"said-{start}"
         self.process: subprocess.Popen[bytes] | None = None
@@ -127,7 +229,9 @@ class Share:
         numbers = [str(n) for n in (self.seed, self.next, self.stop, self.step)]
         environment = {**os.environ, "NPY_PROMOTION_STATE": "weak", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         with self.said.open("ab") as said:
-            self.process = subprocess.Popen([*command, *numbers, str(self.out), str(self.state)], cwd=ROOT, env=environment, stdout=said)
+            self.process = subprocess.Popen(
+                [*command, *numbers, str(self.out), str(self.state), self.kind], cwd=ROOT, env=environment, stdout=said
+            )
 
     def done(self) -> bool:
         """Whether all of it has run; starts the next process where one died."""
@@ -161,16 +265,17 @@ class Share:
         return (min(self.seen, self.stop) - self.first + self.step - 1) // self.step
 
 
-def campaign(seed: int, count: int, jobs: int, out: Path) -> tuple[list[dict[str, Any]], float]:
+def campaign(seed: int, count: int, jobs: int, out: Path, kind: str = "all") -> tuple[list[dict[str, Any]], float]:
     """Run it, or the rest of it: what the processes said, and the seconds that it took in all."""
-    folder = out / f"progress-{seed}-{count}-{jobs}"
+    folder = out / f"progress-{seed}-{count}-{jobs}{'-regions' if kind == 'regions' else ''}"
     folder.mkdir(parents=True, exist_ok=True)
     clock = folder / "seconds"
     before = float(clock.read_text()) if clock.exists() else 0.0
     started = told = perf_counter()
-    shares = [Share(seed, k, count, jobs, out, folder) for k in range(jobs)]
+    shares = [Share(seed, k, count, jobs, out, folder, kind) for k in range(jobs)]
     try:
-        while not all(s.done() for s in shares):
+        # (each is asked: one that died is to go on)
+        while sum(not s.done() for s in shares):
             sleep(0.5)
             if perf_counter() - told > 60:
                 told = perf_counter()
@@ -192,30 +297,37 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", type=int, help="check this program alone, in this process")
     parser.add_argument("--out", type=Path, default=ROOT / "fuzz-failures", help="where the scripts of failing programs go")
+    parser.add_argument("--regions", action="store_true", help="all that native code can take runs in it, from the first encounter on")
     parser.add_argument("--quick", action="store_true", help="two hundred programs: to see that it runs")
     args = parser.parse_args()
     if args.only is not None:
         print(program(args.seed, args.only).source())
-        found = check_one(args.seed, args.only, args.out)
+        with Regions(Counter()) if args.regions else nullcontext():
+            found = check_one(args.seed, args.only, args.out, args.regions)
         print(found or "no difference")
         return int(found is not None)
     count = 200 if args.quick else args.programs
     # so that its processes end with it
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
-    said, seconds = campaign(args.seed, count, args.jobs, args.out.resolve())
+    said, seconds = campaign(args.seed, count, args.jobs, args.out.resolve(), "regions" if args.regions else "all")
     failures = sorted((m for m in said if "number" in m), key=lambda m: m["number"])
     crashed = [m["ended"] for m in said if "ended" in m]
     listed = [m["listed"] for m in said if "listed" in m]
-    totals = {name: sum(m.get(name, 0) for m in said) for name in COUNTS}
-    print(f"{count:,} programs (seed {args.seed}, {args.jobs} job(s)) in {seconds:.0f} s: {count / seconds:.1f} a second")
+    totals = {name: sum(m.get(name, 0) for m in said) for name in (*COUNTS, *(REGION_COUNTS if args.regions else ()))}
+    used = sum(m.get("cpu_seconds", 0.0) for m in said)
+    print(
+        f"{count:,} programs (seed {args.seed}, {args.jobs} job(s)) in {seconds:.0f} s: {count / seconds:.1f} a second; "
+        f"{used:.0f} s of the processor"
+    )
     print("  " + ", ".join(f"{value:,} {name.replace('_', ' ')}" for name, value in totals.items()))
     print(f"  {len(failures)} differ from NumPy, {len(crashed)} ended their process; {len(listed)} met a listed difference:")
     for reason in sorted(set(listed)):
         print(f"    {listed.count(reason)} x {reason}")
     for each in failures:
         print(f"  program {each['number']}: {each['found']}")
+    again = f"python -m benchmarks.fuzz {'--regions ' if args.regions else ''}--seed {args.seed} --only"
     for number in crashed:
-        print(f"  program {number}: ended its process; python -m benchmarks.fuzz --seed {args.seed} --only {number}")
+        print(f"  program {number}: ended its process; {again} {number}")
     if failures:
         print(f"  scripts that show them: {args.out}")
     return 1 if failures or crashed else 0

@@ -64,6 +64,35 @@ def _function(namespace: Any) -> Operation:
     return call
 
 
+def _in_place(x: Any, y: Any) -> None:
+    z = x + y
+    for _ in range(CHUNK // 10):
+        z += y
+        z -= y
+        z += y
+        z -= y
+        z += y
+        z -= y
+        z += y
+        z -= y
+        z += y
+        z -= y
+
+
+def _pairs(namespace: Any) -> Operation:
+    def call(x: Any, y: Any) -> None:
+        add = namespace.add
+        for _ in range(CHUNK // 10):
+            add(x, y), add(x, y), add(x, y), add(x, y), add(x, y), add(x, y), add(x, y), add(x, y), add(x, y), add(x, y)
+
+    return call
+
+
+def _sum(x: Any, y: Any) -> None:
+    for _ in range(CHUNK // 10):
+        x.sum(), x.sum(), x.sum(), x.sum(), x.sum(), x.sum(), x.sum(), x.sum(), x.sum(), x.sum()
+
+
 def recorded(operation: Operation, x: Any, y: Any) -> Block:
     """A block that times only the recording of chunks."""
 
@@ -92,6 +121,9 @@ def run(quick: bool) -> list[str]:
         "x * 2.0": (_scalar, _scalar),
         "-x": (_negative, _negative),
         "np.sqrt(x)": (_function(numpy), _function(np)),
+        "np.add(x, y)": (_pairs(numpy), _pairs(np)),
+        "z += y": (_in_place, _in_place),
+        "x.sum()": (_sum, _sum),
     }
     contestants: dict[str, Block] = {}
     for name, (theirs, mine) in variants.items():

@@ -80,8 +80,12 @@ def stats() -> Mapping[str, Any]:
     Returns:
         `recorded` (new steps), `steps` (steps flushed), `replayed` (steps that matched the last run's), `flushes`, `flush_causes`,
         `executor_runs`, `mxnet_nodes`, `host_steps`, `reference_runs`, `compiles`, `binds`, `cache_hits`, `fallbacks`, `fallback_sites`,
-        `bytes_held`, `seconds` by stage; copies of values between the host and other devices: `transfers_to_host`, `transfers_to_device`,
-        `bytes_to_host`, `bytes_to_device`, and from device to device `transfers_between_devices`.
+        `bytes_held`, `seconds` by stage. Of the steps that make float32 values by operations that have an MXNet lowering, by where they
+        ran: `float32_executor_steps` (MXNet's operators in an executor), `float32_region_steps` (regions in one), `float32_host_steps`
+        (NumPy, between executors: the lowering does not take these shapes or parameters) and `float32_reference_steps` (NumPy, the whole
+        program: at its first encounter, see `config.first_run`, or to find which step fails). Copies of values
+        between the host and other devices: `transfers_to_host`, `transfers_to_device`, `bytes_to_host`, `bytes_to_device`, and from device
+        to device `transfers_between_devices`.
     """
     from .exec.run import plan_cache
 
@@ -97,6 +101,10 @@ def stats() -> Mapping[str, Any]:
         "fallbacks",
         "host_steps",
         "mxnet_nodes",
+        "float32_executor_steps",
+        "float32_region_steps",
+        "float32_host_steps",
+        "float32_reference_steps",
         "transfers_to_host",
         "transfers_to_device",
         "transfers_between_devices",
@@ -226,7 +234,9 @@ def explain(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> str:
             lines.append("  program of the last plan run:")
             for i, node in enumerate(plan.graph.nodes):
                 lines.append(f"    %{i} = {node!r}" + (f"   # {locate(node.site)}" if node.site else ""))
-            lines += [f"  region of {len(p.nodes)} steps: {', '.join(f'%{i}' for i in p.nodes)}" for p in parts(plan) if p.kind == "region"]
+            for part in parts(plan):
+                if part.kind == "region":
+                    lines.append(f"  region of {len(part.nodes)} steps: {', '.join(f'%{i}' for i in part.nodes)}; {part.outline}")
             for position in plan.host_positions:
                 host_op = plan.graph.nodes[position].op
                 lines.append(f"  host step %{position} {host_op.name}: {host_op.doc}")

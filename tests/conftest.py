@@ -4,7 +4,10 @@ import atexit
 import os
 import shutil
 import signal
+import sys
 import tempfile
+from collections import Counter
+from typing import Any
 
 # We compare with NumPy under NEP 50 promotion; NumPy 1.26 reads this switch once, when it is imported.
 os.environ["NPY_PROMOTION_STATE"] = "weak"
@@ -32,8 +35,55 @@ settings.load_profile("minpy_jit")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+# Of a run without native code (MINPY_JIT_NATIVE=0), the float32 steps of all tests by where they ran: see `minpy_jit.stats`.
+FLOAT32_STEPS = ("float32_executor_steps", "float32_region_steps", "float32_host_steps", "float32_reference_steps")
+float32_steps: Counter[str] = Counter()
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Keep the counts of float32 steps, which tests set to zero as they like. (Those of processes that tests start are not among them.)"""
+    if "MINPY_JIT_NATIVE" not in os.environ:
+        return
+    from minpy_jit import config
+    from minpy_jit.trace.stats import Stats, stats
+
+    if config.native:
+        return
+    reset = Stats.reset
+
+    def keep_and_reset(self: Stats) -> None:
+        float32_steps.update({name: self.counts[name] for name in FLOAT32_STEPS})
+        reset(self)
+
+    Stats.reset = keep_and_reset
+    session.config.add_cleanup(lambda: setattr(Stats, "reset", reset))
+    stats.reset()
+    float32_steps.clear()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Count what ran since the last `reset_stats`; a worker tells the process that has the terminal."""
+    if "minpy_jit" in sys.modules:
+        sys.modules["minpy_jit"].reset_stats()
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["float32_steps"] = dict(float32_steps)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """A worker has ended."""
+    float32_steps.update(getattr(node, "workeroutput", {}).get("float32_steps", {}))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say what passing tests counted: `record_property("summary", text)`."""
+    """Say what passing tests counted, `record_property("summary", text)`, and without native code where float32 steps ran."""
     reports = terminalreporter.getreports("passed")
     for text in sorted(text for report in reports for name, text in report.user_properties if name == "summary"):
         terminalreporter.write_line(str(text))
+    executors, regions, host, reference = [float32_steps[name] for name in FLOAT32_STEPS]
+    if executors + host:
+        terminalreporter.write_line(
+            f"float32 steps whose operation has an MXNet lowering: {executors / (executors + host):.2%} of the {executors + host:,} of "
+            f"compiled programs ran in MXNet executors, without regions; besides, {reference:,} ran in NumPy with their whole program, "
+            f"which was met for the first time or was looking for an error, and {regions:,} in regions, which some tests turn on"
+        )

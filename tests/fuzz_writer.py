@@ -70,11 +70,12 @@ class Writer:
         made = numpy.array(flat).reshape(shape)
         if dtype[0] == "f" and made.size and self.pick(12) == 0:
             made.reshape(-1)[self.pick(made.size)] = self._choose((numpy.nan, numpy.inf, -numpy.inf))
+        # (arithmetic on an array without axes gives a scalar of NumPy's)
         if dtype == "bool":
             return numpy.asarray(made > 0)
         if dtype[0] == "c":
-            return (made + 1j * made[::-1] if made.ndim else made + 0.5j).astype(dtype)
-        return (numpy.abs(made) if dtype[0] == "u" else made).astype(dtype)
+            return numpy.array(made + 1j * made[::-1] if made.ndim else made + 0.5j, dtype)
+        return numpy.array(numpy.abs(made) if dtype[0] == "u" else made, dtype)
 
     # -- names and their types -------------------------------------------------------------------------------------------------------------
     def _name(self) -> str:
@@ -635,7 +636,7 @@ class Writer:
                 f"try:\n    {t} = {x}.reshape(7, 13)\nexcept {kind} as error:\n    log(error)",
                 f"try:\n    {t} = np.concatenate(({x}, np.zeros((7, 7))))\nexcept {kind} as error:\n    log(error)",
                 f"try:\n    log(bool({x} == {x}))\nexcept ValueError as error:\n    log(error)",
-                f"try:\n    log(float({x}.real))\nexcept TypeError as error:\n    log(error)",
+                f"try:\n    log(float({x}.real))\nexcept TypeError as error:\n    log(error)" if self._is_exact(x) else "pass",
                 f"try:\n    {t}[[0, 50]] = 9\nexcept IndexError as error:\n    log(error)",
                 f"try:\n    {t} = np.sum({x}, axis=5)\nexcept ValueError as error:\n    log(error)",
                 f"try:\n    {t} = {x} @ np.ones((9, 2))\nexcept {kind} as error:\n    log(error)",

@@ -33,6 +33,7 @@ def run_twice() -> None:
 
 @pytest.mark.skipif(not regions.built(), reason="native code is not built here")
 def test_clear_caches_empties_the_code_in_memory_and_leaves_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config, "native", True)
     assert regions.available()
     from minpy_jit.exec.regions import jit
 

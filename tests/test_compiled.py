@@ -16,6 +16,7 @@ import pytest
 import minpy_jit
 import minpy_jit.numpy as np
 from minpy_jit.trace import compiled, replay
+from minpy_jit.trace.stats import stats
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = Path(str(replay.__file__)).with_name("replay.py")
@@ -174,3 +175,88 @@ def test_integers_out_of_range_are_refused_at_every_replay() -> None:
         with pytest.raises(OverflowError, match="-1 out of bounds for uint8"):
             x * -1
         assert (x * True).tolist() == [1, 2]
+
+
+def test_ufuncs_take_every_form_of_call_at_every_replay() -> None:
+    a, b = numpy.array([1.0, 4.0], dtype=numpy.float32), numpy.array([9.0, 16.0])
+    x, y = np.array(a), np.array(b)
+    for _ in range(3):
+        for theirs, ours in (
+            (numpy.sqrt(a), np.sqrt(x)),
+            (numpy.sqrt(a, None), np.sqrt(x, None)),
+            (numpy.sqrt(2.0), np.sqrt(2.0)),
+            (numpy.add(a, b), np.add(x, y)),
+            (numpy.add(a, 2.0), np.add(x, 2.0)),
+            (numpy.subtract(2, a), np.subtract(2, x)),
+            (numpy.subtract(a, b, None), np.subtract(x, y, None)),
+            (numpy.add(a, [1, 2]), np.add(x, [1, 2])),
+            (numpy.multiply(a.sum(), True), np.multiply(x.sum(), True)),
+            (numpy.add(a, b, dtype="float64"), np.add(x, y, dtype="float64")),
+        ):
+            assert numpy.asarray(ours).dtype == numpy.asarray(theirs).dtype
+            assert numpy.array_equal(numpy.asarray(ours), theirs)
+        for wrong, said in (
+            (lambda: np.sqrt(), "takes from 1 to 2 positional arguments but 0 were given"),
+            (lambda: np.sqrt(x, x, x), "takes from 1 to 2 positional arguments but 3 were given"),
+            (lambda: np.add(x), "takes from 2 to 3 positional arguments but 1 were given"),
+            (lambda: np.add(x, y, colour=1), "unexpected keyword argument 'colour'"),
+        ):
+            with pytest.raises(TypeError, match=said):
+                wrong()
+
+
+def test_a_function_of_objects_runs_in_numpy_whatever_an_operator_recorded() -> None:
+    def fallbacks() -> float:
+        return sum(counts[0] for counts in stats.fallbacks.values())
+
+    x = np.array([1, 2], dtype=object)
+    for _ in range(3):
+        minpy_jit.flush()
+        assert (-x).tolist() == [-1, -2] and (x + 1).tolist() == [2, 3]
+        minpy_jit.flush()
+        for made, expected in ((lambda: np.negative(x), [-1, -2]), (lambda: np.add(x, 1), [2, 3])):
+            before = fallbacks()
+            assert made().tolist() == expected
+            assert fallbacks() == before + 1
+
+
+def test_reductions_are_told_apart_by_their_arguments() -> None:
+    a = numpy.arange(6, dtype=numpy.float32).reshape(2, 3)
+    x = np.array(a)
+    given: list[dict] = [{}, {"axis": 0}, {"axis": 1}, {"axis": (0, 1)}, {"axis": -1, "keepdims": True}, {"axis": 1, "dtype": "float64"}]
+    for _ in range(3):
+        for name in ("sum", "max", "mean"):
+            for options in given:
+                if name == "max" and "dtype" in options:
+                    continue
+                # each stands first in its program, where another stood
+                minpy_jit.flush()
+                found, expected = getattr(x, name)(**options), getattr(a, name)(**options)
+                assert found.dtype == expected.dtype and numpy.array_equal(numpy.asarray(found), expected)
+                assert numpy.array_equal(numpy.asarray(getattr(np, name)(x, **options)), expected)
+        for wrong in (2, 1.0):
+            with pytest.raises((numpy.AxisError, TypeError)):
+                x.sum(axis=wrong)
+
+
+def test_in_place_operators_leave_scalars_alone() -> None:
+    x = np.array([1.0, 2.0])
+    for _ in range(3):
+        total = x.sum()
+        kept = total
+        total += 1
+        total *= x.max()
+        assert (float(kept), float(total)) == (3.0, 8.0)
+        y = x.copy()
+        held = y
+        y -= 1.0
+        y /= x
+        y += numpy.ones(2)
+        assert held is y and y.tolist() == [1.0, 1.5] and x.tolist() == [1.0, 2.0]
+        frozen = np.broadcast_to(x, (2, 2))
+        with pytest.raises(ValueError, match="read-only"):
+            frozen += 1
+        whole = np.array([1, 2])
+        with pytest.raises(TypeError, match="Cannot cast"):
+            whole += 0.5
+        assert whole.tolist() == [1, 2]

@@ -555,3 +555,29 @@ def test_a_mean_of_chosen_elements_lies_where_their_sum_did() -> None:
     for module in (onp, np):
         x = module.arange(12.0).reshape(2, 3, 2).transpose(0, 2, 1)
         assert module.mean(x, axis=0, where=x > 0).strides == (8, 16)
+
+
+def test_take_tells_what_is_wrong_with_out_before_its_positions() -> None:
+    for module in (onp, np):
+        for x, positions, out, error, text in (
+            (module.zeros(0, bool), [0, 0], module.zeros(2, "f4"), TypeError, "Cannot cast array data"),
+            (module.zeros(3), [7], module.zeros(1, complex), TypeError, "Cannot cast array data"),
+            (module.zeros(3), [7], module.zeros(2), ValueError, "output array does not match"),
+            (module.zeros((2, 0)), [0], module.zeros((1, 2)), ValueError, "output array does not match"),
+            (module.zeros((2, 0)), [0], module.zeros((2, 1)), IndexError, "cannot do a non-empty take"),
+            (module.zeros((2, 3)), [7], module.zeros((2, 1)), IndexError, "index 7 is out of bounds"),
+        ):
+            with pytest.raises(error, match=text):
+                module.take(x, positions, axis=x.ndim - 1, out=out)
+
+
+def test_positions_out_of_range_that_are_known_fail_where_they_are_added_at() -> None:
+    for module in (onp, np):
+        for shape, positions in (((1,), [0, 1, 0]), ((3, 2), -4), ((2, 3), ([0, 1], [2, 3])), ((0,), [0]), ((2, 3), (slice(None), [3]))):
+            x = module.zeros(shape)
+            with pytest.raises(IndexError, match=r"index -?\d is out of bounds for axis \d with size"):
+                module.add.at(x, positions, 2)
+        x = module.zeros(2)
+        module.add.at(x, [], 2)
+        module.add.at(x, [0, -2], 2)
+        assert x.tolist() == [4, 0]

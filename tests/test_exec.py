@@ -32,6 +32,38 @@ def python(code: str, **env: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def test_a_fork_while_mxnet_is_imported_leaves_results_right() -> None:
+    """A fork makes MXNet's engine; what does not wait for its threads would read results that are not there yet."""
+    ran = python(
+        """
+        import os, sys
+        import numpy
+        import minpy_jit, minpy_jit.numpy as np
+
+        forked = []
+
+        def fork_once(event, arguments):
+            loaded = hasattr(sys.modules.get("mxnet.base"), "_LIB")
+            if event == "import" and arguments[0].startswith("mxnet.") and loaded and not forked:
+                forked.append(None)
+                child = os.fork()
+                if child == 0:
+                    os._exit(0)
+                os.waitpid(child, 0)
+
+        sys.addaudithook(fork_once)
+        x = np.ones((500, 500))
+        with minpy_jit.config.override(native=False):
+            for k in range(12):
+                y = numpy.asarray(x * k + x)
+                assert (y == k + 1).all(), (k, y)
+        assert forked and minpy_jit.flush_log()[-1].executor == "mxnet"
+        """,
+        OMP_NUM_THREADS="1",
+    )
+    assert ran.returncode == 0, ran.stderr
+
+
 def test_executors_are_bounded_and_come_back() -> None:
     with config.override(max_executors=3):
         for _ in range(2):

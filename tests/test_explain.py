@@ -170,7 +170,8 @@ def test_parts_of_a_plan_are_all_its_steps() -> None:
 @pytest.mark.skipif(not regions.built(), reason="native code is not built here")
 def test_explain_of_a_function_names_its_regions() -> None:
     x = np.array(numpy.linspace(0.0, 1.0, 50_000))
-    text = minpy_jit.explain(lambda: np.exp(x) * 2 - x)
+    with config.override(native=True):
+        text = minpy_jit.explain(lambda: np.exp(x) * 2 - x)
     assert re.search(r"region of \d+ steps: %\d+", text) is not None
     minpy_jit.clear_caches()
     with config.override(native=False):

@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from hypothesis import strategies as st
 
 import minpy_jit
 from benchmarks import fuzz as campaign
+from minpy_jit.exec import regions
 from minpy_jit.trace.op import TABLE
 from minpy_jit.trace.recorder import Segment
 
@@ -140,6 +142,61 @@ def test_a_fault_in_an_op_is_found_in_every_mode(mode: str, monkeypatch: pytest.
     assert fuzz_driver.shrink(program, [mode]).statements == ["b = np.square(a + 2)"]
 
 
+@pytest.fixture
+def through_regions() -> Iterator[Counter[str]]:
+    """All that native code can take is in regions; what they count."""
+    if not regions.available():
+        pytest.skip(f"native regions: {regions.describe()}")
+    counts: Counter[str] = Counter()
+    with campaign.Regions(counts):
+        yield counts
+
+
+@pytest.mark.parametrize("pure", [False, True])
+def test_the_compiled_modes_run_in_regions_from_the_first_run_on(through_regions: Counter[str], pure: bool) -> None:
+    # one step: outside, a region of its own does not pay
+    program = _simple("c = b - a", pure=pure)
+    modes = fuzz_driver.compiled_modes_of(program)
+    assert all("pure" in mode or "mxnet" in mode for mode in modes)
+    before = minpy_jit.stats().get("reference_runs", 0)
+    assert fuzz_driver.check(program, modes) is None
+    # the first call of a pure function is an encounter like any other
+    assert minpy_jit.stats().get("reference_runs", 0) == before
+    assert through_regions["regions"] == through_regions["kernels"] == 1 and through_regions["region_runs"] == 2
+
+
+def test_a_wrong_kernel_is_found_in_regions(through_regions: Counter[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    program = _simple("b = np.square(a + 2)", "c = b - a")
+    modes = fuzz_driver.compiled_modes_of(program)
+    assert fuzz_driver.check(program, modes) is None
+    minpy_jit.clear_caches()
+    monkeypatch.setattr(TABLE["square"], "kernel", "copy")
+    found = fuzz_driver.check(program, modes)
+    assert found is not None and f"{modes[0]}: b = " in found
+
+
+def test_a_share_of_the_kernels_is_compiled_as_for_users(through_regions: Counter[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(24):
+        assert fuzz_driver.check(_simple(f"c = a * {number}.5", "b = c - a[::-1]" + " + s" * number), ["lazy, mxnet"]) is None
+    assert 0 < through_regions["optimised_kernels"] < through_regions["kernels"] / 2
+
+
+def test_a_campaign_runs_through_regions(tmp_path: Path) -> None:
+    if not regions.available():
+        pytest.skip(f"native regions: {regions.describe()}")
+    ran = subprocess.run(
+        [sys.executable, "-m", "benchmarks.fuzz", "--regions", "--programs", "12", "--jobs", "1", "--out", tmp_path / "none"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    counts = [part.split(" ", 1) for part in ran.stdout.splitlines()[1].strip().split(", ")]
+    found = {name: int(number.replace(",", "")) for number, name in counts}
+    assert 6 <= found["programs with regions"] <= 12 and found["region runs"] > found["kernels"] > 6
+
+
 def test_a_stale_replay_is_found(monkeypatch: pytest.MonkeyPatch, fresh_caches: None) -> None:
     program = _simple("c = a * s", "b = c + k")
     program.inputs[1] = {**program.inputs[1], "s": 2.5}
@@ -231,6 +288,17 @@ def test_a_listed_difference_is_counted_and_no_other_is(monkeypatch: pytest.Monk
     assert found is not None and "[copyto] Cannot cast" in found and not fuzz_driver.met
 
 
+def test_comparisons_of_complex_scalars_are_listed_where_nothing_else_differs(monkeypatch: pytest.MonkeyPatch) -> None:
+    statements = ["d = np.divide(6, np.array([0j, 1j, 2.0]))", "log(sum(1 for v in d.reshape(-1) if v > 0))", "c = np.sort(a)"]
+    fuzz_driver.met.clear()
+    assert fuzz_driver.check(_simple(*statements)) is None
+    assert list(fuzz_driver.met) == [fuzz_driver.COMPARED.reason]
+    fuzz_driver.met.clear()
+    monkeypatch.setattr(minpy_jit.numpy, "sort", lambda x: x * 2)
+    found = fuzz_driver.check(_simple(*statements))
+    assert found is not None and not fuzz_driver.met
+
+
 def test_what_differs_before_a_listed_difference_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     program = _simple("log(np.sort(b)[-1])", "a = np.zeros(3, 'uint8')", "np.copyto(a, np.int64(3))")
     assert fuzz_driver.check(program) is None
@@ -283,6 +351,28 @@ def test_a_campaign_that_is_interrupted_goes_on(tmp_path: Path) -> None:
     # the last three have run, and nothing is left
     assert [m["flushes"] > 0 for m in said if "flushes" in m] == [True]
     assert seconds > 100 and not folder.exists()
+
+
+def test_a_campaign_looks_after_each_of_its_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    class Share:
+        count = 0
+        said = tmp_path / "none"
+
+        def __init__(self, seed: int, start: int, *more: Any) -> None:
+            self.start = start
+
+        def done(self) -> bool:
+            asked.append(self.start)
+            return len(asked) > 4
+
+        def end(self) -> None:
+            pass
+
+    monkeypatch.setattr(campaign, "Share", Share)
+    campaign.campaign(0, 2, 2, tmp_path)
+    assert asked == [0, 1] * 3
 
 
 def test_a_campaign_runs_and_writes_what_differs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

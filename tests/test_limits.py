@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import threading
 import warnings
 import weakref
@@ -20,6 +21,7 @@ from minpy_jit import config
 from minpy_jit.errors import RecordingWarning
 from minpy_jit.exec import variants
 from minpy_jit.exec.mx import Executor
+from minpy_jit.exec.regions import jit
 from minpy_jit.exec.run import NODE_BYTES, NativeStage, Plan, plan_cache
 from minpy_jit.trace.handle import Handle
 from minpy_jit.trace.recorder import current
@@ -253,6 +255,19 @@ def test_a_plan_that_was_evicted_is_freed() -> None:
     gc.collect()
     assert [p() for p in plans] == [None, None]
     assert chain(5) == 0.5**5
+
+
+def test_compiling_machine_code_leaves_nothing_behind() -> None:
+    def resident() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    for _ in range(50):
+        jit.compiled("")
+    before = resident()
+    for _ in range(200):
+        jit.compiled("")
+    # LLVM's passes take 30 KiB of memory each time
+    assert resident() - before < 2 << 20
 
 
 def test_executors_count_what_they_hold() -> None:

@@ -144,6 +144,17 @@ def test_integer_rules(name: str, dtype: str) -> None:
     driver.assert_same_values(got, expected, f"{name} {dtype}")
 
 
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("name", ["degrees", "radians", "rad2deg", "deg2rad"])
+def test_angles_are_numpys_bit_for_bit(name: str, dtype: str) -> None:
+    x = np.random.default_rng(0).uniform(-400, 400, 4000).astype(dtype)
+    driver.assert_same_values(through_region(name, [x]), getattr(np, name)(x), f"{name} {dtype} (region)")
+    if dtype != "float16":
+        graph = driver.graph_of_one(TABLE[name], [x], ())
+        (got,) = Plan(graph, (0,), native=False).run([x], []).values.values()
+        driver.assert_same_values(got, getattr(np, name)(x), f"{name} {dtype} (MXNet)")
+
+
 def test_negative_powers_of_integers_are_refused_at_their_line() -> None:
     def powers(exponents: list[int]) -> Any:
         return mnp.asarray(np.arange(1, 4)) ** mnp.asarray(np.array(exponents)) + 1

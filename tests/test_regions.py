@@ -172,6 +172,19 @@ def test_results_nobody_reads_elsewhere_need_no_memory() -> None:
     assert kernel_of([centred], [x])[1] == 0
 
 
+@pytest.mark.parametrize("rows", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("columns", range(2, 9))
+def test_counts_of_some_lanes_compile(rows: int, columns: int) -> None:
+    # on AVX-512, LLVM 22 ended the process at 2 and 4 rows of 3
+    k = Tensors(scalars.knows)
+    x, number = Memory((rows, columns), np.dtype(np.int64), 0), Memory((), np.dtype(np.int64), 1)
+    turned = k.slices(x, [(0, rows, 1), (columns - 1, columns, -1)])
+    mask = k.map("greater", turned, k.broadcast(number, (rows, columns)), dtype=np.dtype(np.bool_))
+    array = np.arange(rows * columns, dtype=np.int64).reshape(rows, columns) % 4
+    (got,) = run([k.reduce("add", k.cast(mask, np.dtype(np.int64)), (0, 1))], [x, number], [array, np.array(1)])
+    assert got == (array > 1).sum()
+
+
 # -- random tensors ------------------------------------------------------------------------------------------------------------------------
 def run(results: Sequence[Tensor], operands: Sequence[Memory], arrays: Sequence[np.ndarray], threads: int = 1) -> list[np.ndarray]:
     """A kernel on arrays; `threads`: the turns are shared out as for so many, which run one after another (one nest only)."""

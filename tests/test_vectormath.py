@@ -186,16 +186,51 @@ def module_of(build: Callable[[Tensors, Memory], Any], dtype: np.dtype = F32, sh
     return str(emit.write(kernel)[0])
 
 
-def test_long_functions_are_compiled_once() -> None:
-    def chain(k: Tensors, x: Memory) -> Any:
-        for _ in range(6):
-            x = k.map("arcsinh", x)
+def only_calls_are_more(longer: str, shorter: str, name: str) -> bool:
+    """Whether a module is longer than another by calls of a function alone."""
+    calls, lines = (
+        [sum(chosen(line) for line in text.splitlines()) for text in (longer, shorter)]
+        for chosen in (lambda line: " = call " in line and f'@"{name}' in line, lambda line: True)
+    )
+    return calls[0] - calls[1] == lines[0] - lines[1] > 0
+
+
+@pytest.mark.parametrize("name", ["arcsinh", "tanh"])
+def test_functions_are_compiled_once_where_there_are_many(name: str) -> None:
+    def chain(k: Tensors, x: Memory, uses: int) -> Any:
+        for _ in range(uses):
+            x = k.map(name, x)
         return x
 
-    text = module_of(chain)
-    written = [line for line in text.splitlines() if line.startswith("define") and '@"arcsinh.16' in line]
-    assert len(written) == 1 and "<16 x float>" in written[0]
-    jit.compiled(text)
+    texts = [module_of(lambda k, x, uses=uses: chain(k, x, uses), shape=(1024,)) for uses in (1, 20, 40)]
+    for text, expected in zip(texts, (0, 1, 1), strict=True):
+        written = [line for line in text.splitlines() if line.startswith("define") and f'@"{name}.16' in line]
+        assert len(written) == expected and all("<16 x float>" in line for line in written)
+    assert only_calls_are_more(texts[2], texts[1], name)
+    assert not only_calls_are_more(texts[1], texts[0], name)
+    jit.compiled(texts[1])
+
+
+@pytest.mark.parametrize(("name", "dtype"), [("floor_divide", "int64"), ("remainder", "uint64"), ("fmod", "int64"), ("power", "int16")])
+def test_divisions_of_integers_are_compiled_once(name: str, dtype: str) -> None:
+    def chain(k: Tensors, x: Memory, uses: int) -> Any:
+        y: Any = x
+        for _ in range(uses):
+            y = k.map(name, y, x)
+        return y
+
+    texts = [module_of(lambda k, x, uses=uses: chain(k, x, uses), np.dtype(dtype), (1024,)) for uses in (10, 20)]
+    assert only_calls_are_more(texts[1], texts[0], name)
+    jit.compiled(texts[0])
+
+
+def test_integers_of_both_kinds_share_no_function() -> None:
+    def build(k: Tensors, x: Memory) -> Any:
+        unsigned = k.cast(x, np.dtype(np.uint64))
+        return k.map("add", k.cast(k.map("remainder", unsigned, unsigned), x.dtype), k.map("remainder", x, x))
+
+    text = module_of(build, np.dtype(np.int64), (1024,))
+    assert all(f'@"remainder.{name}.8.i64_i64"' in text for name in ("int64", "uint64"))
 
 
 def test_nothing_but_rare_angles_calls_the_c_library() -> None:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-from ..errors import NoGradientError, locate
+from ..errors import NoGradientError, call_site, locate
+from ..trace.graph import Graph, GraphBuilder, Node
 from ..trace.op import NO_GRADIENT, TABLE, ZERO_GRADIENT, Op, Params, Ref
-from ..trace.recorder import Segment
-from ..trace.step import CONSTANT, INPUT, KIND_DTYPES, KIND_TYPES, PROJECT, SCALAR, Step, constant_params
-from ..trace.types import ArrayType, array_type
-
-Resolve = Callable[[int], int]
+from ..trace.recorder import Segment, infer
+from ..trace.step import CONSTANT, INPUT, PROJECT, SCALAR, Step
+from ..trace.types import ArrayType
 
 
 def differentiable(type_: Any) -> bool:
@@ -19,93 +18,108 @@ def differentiable(type_: Any) -> bool:
     return not isinstance(type_, tuple) and type_.dtype.kind in "fc"
 
 
-class SegmentBuilder:
-    """Emits a rule's steps into the open segment. A forward value is a Ref with a negative slot, resolved when a rule uses it:
-    only what is used is kept by the tape."""
+class PullbackBuilder(GraphBuilder):
+    """Writes a pullback as nodes of their own. A forward value is a Ref with a negative slot, and becomes a leaf when a rule uses it:
+    only what is used is kept by the tape.
 
-    __slots__ = ("_constants", "_several", "resolve", "segment")
+    Attributes:
+        forwards: slot of a forward step -> its leaf.
+    """
 
-    def __init__(self, segment: Segment, resolve: Resolve) -> None:
-        self.segment, self.resolve = segment, resolve
-        self._constants: dict[Params, int] = {}
+    __slots__ = ("_path", "_repeated", "_repeats", "_several", "forwards")
+
+    def __init__(self, path: Sequence[Step], repeated: Collection[int] = ()) -> None:
+        """`repeated`: slots of forward steps that are computed again where they are used."""
+        super().__init__()
+        self.site = call_site()
+        self.forwards: dict[int, int] = {}
+        self._path, self._repeated = path, repeated
+        self._repeats: dict[int, int] = {}
         # results of ops that have several: the rules of their operands each ask for them
         self._several: dict[tuple[Op, tuple[int, ...], Params], tuple[Any, ...]] = {}
 
-    def slot(self, ref: Ref) -> int:
-        """The slot of a Ref in the segment."""
-        return ref.slot if ref.slot >= 0 else self.resolve(-ref.slot - 1)
+    def leaf(self, type_: ArrayType) -> Ref:
+        """A value that is handed in."""
+        return self.append(Node(INPUT, (), (), type_, self.site))
 
     def forward(self, slot: int, type_: ArrayType) -> Ref:
         """The value of a forward step."""
         return Ref(self, -slot - 1, type_)
 
-    def constant(self, value: Any) -> int:
-        params = constant_params(value)
-        found = self._constants.get(params)
-        if found is None:
-            kind = params[0]
-            type_ = array_type((), KIND_DTYPES[kind], weak=KIND_TYPES[kind])
-            step = self.segment.advance(CONSTANT, (), params, type_)
-            if self.segment.recorder.immediate is not None:
-                self.segment.recorder.compute(self.segment, step)
-            found = self._constants[params] = step.index
-        return found
+    def position(self, ref: Ref) -> int:
+        """The node that a Ref stands for."""
+        if ref.slot >= 0:
+            return ref.slot
+        slot = -ref.slot - 1
+        found = self._known(slot)
+        return self._enter(slot) if found is None else found
+
+    def _known(self, slot: int) -> int | None:
+        return self.forwards.get(slot, self._repeats.get(slot))
+
+    def _enter(self, slot: int) -> int:
+        """Write a forward step: as a leaf, or again."""
+        path = self._path
+        todo, missing = [slot], set()
+        while todo:
+            i = todo.pop()
+            if i not in missing and self._known(i) is None:
+                missing.add(i)
+                if i in self._repeated:
+                    todo.extend(path[i].operands)
+        at = -1
+        for i in sorted(missing):
+            step = path[i]
+            at = len(self.nodes)
+            if step.op is CONSTANT or i in self._repeated:
+                operands = [self._known(k) for k in step.operands]
+                self.append(Node(step.op, tuple([k for k in operands if k is not None]), step.params, step.type, step.site))
+                self._repeats[i] = at
+            else:
+                leaf = SCALAR if step.op is SCALAR else INPUT
+                self.append(Node(leaf, (), step.params if leaf is SCALAR else (), step.type, self.site))
+                self.forwards[i] = at
+        return at
 
     def emit(self, op: Op, operands: Sequence[Any], params: Params) -> Any:
-        slots, types = [], []
-        for operand in operands:
-            if type(operand) is Ref:
-                slots.append(self.slot(operand))
-                types.append(operand.type)
-            else:
-                slots.append(self.constant(operand))
-                kind = constant_params(operand)[0]
-                types.append(array_type((), KIND_DTYPES[kind], weak=KIND_TYPES[kind]))
-        key = (op, tuple(slots), params) if op.outputs > 1 else None
+        places = tuple([self.position(o) if type(o) is Ref else self.constant(o).slot for o in operands])
+        key = (op, places, params) if op.outputs > 1 else None
         if key is not None and key in self._several:
             return self._several[key]
-        segment = self.segment
-        step = segment.advance(op, tuple(slots), params, None, types)
-        recorder = segment.recorder
-        if recorder.immediate is not None:
-            recorder.compute(segment, step)
+        ref = self.append(Node(op, places, params, infer(op, [self.nodes[i].type for i in places], params), self.site))
         if key is None:
-            return Ref(self, step.index, step.type)
-        found = tuple(self.emit(PROJECT, (Ref(self, step.index, step.type),), (k,)) for k in range(op.outputs))
-        self._several[key] = found
+            return ref
+        found = self._several[key] = tuple([self.emit(PROJECT, (ref,), (k,)) for k in range(op.outputs)])
         return found
 
+    def graph(self, outputs: Sequence[int]) -> Graph:
+        """What was written, as a graph; its leaves are the inputs and numbers, in the order in which they were written."""
+        nodes = tuple(self.nodes)
+        inputs = tuple([i for i, n in enumerate(nodes) if n.op is INPUT])
+        return Graph(nodes, inputs, tuple([i for i, n in enumerate(nodes) if n.op is SCALAR]), tuple(outputs))
 
-class UsageBuilder:
-    """A rehearsal: rules run, nothing is recorded, and `used` is what the pullback will need of the forward steps."""
 
-    __slots__ = ("_next", "used")
+def record_nodes(segment: Segment, nodes: Sequence[Node], place: dict[int, int]) -> list[Step]:
+    """Append nodes to the open segment; returns the steps.
 
-    def __init__(self) -> None:
-        self.used: set[int] = set()
-        self._next = 0
-
-    def forward(self, slot: int, type_: ArrayType) -> Ref:
-        return Ref(self, -slot - 1, type_)
-
-    def fresh(self, type_: Any) -> Ref:
-        self._next += 1
-        return Ref(self, self._next, type_)
-
-    def emit(self, op: Op, operands: Sequence[Any], params: Params) -> Any:
-        types = []
-        for operand in operands:
-            if type(operand) is Ref:
-                if operand.slot < 0:
-                    self.used.add(-operand.slot - 1)
-                types.append(operand.type)
-            else:
-                kind = constant_params(operand)[0]
-                types.append(array_type((), KIND_DTYPES[kind], weak=KIND_TYPES[kind]))
-        result = op.infer(types[0], params[0]) if op is PROJECT else op.infer(*types, **op.named(params))
-        if isinstance(result, tuple):
-            return tuple(self.fresh(t) for t in result)
-        return self.fresh(result)
+    Args:
+        place: node -> slot, of the leaves; of all nodes afterwards.
+    """
+    recorder = segment.recorder
+    steps = []
+    for position, node in enumerate(nodes):
+        if position in place:
+            continue
+        if node.op is CONSTANT:
+            step = segment.advance(CONSTANT, (), node.params, node.type)
+        else:
+            operands = tuple([place[i] for i in node.operands])
+            step = segment.advance(node.op, operands, node.params, None, [nodes[i].type for i in node.operands])
+        if recorder.immediate is not None:
+            recorder.compute(segment, step)
+        place[position] = step.index
+        steps.append(step)
+    return steps
 
 
 def unbroadcast(g: Ref, type_: ArrayType) -> Ref:

@@ -142,7 +142,7 @@ def _program(plan: Any) -> Program:
             remarks = {f"{node.op.name}: {' '.join(node.op.doc.split())}" for node in members if node.op.doc}
             stretches.append(Stretch("NumPy", names, lines, "; ".join(sorted(remarks))))
         else:
-            stretches.append(Stretch(part.kind, names, lines))
+            stretches.append(Stretch(part.kind, names, lines, part.outline))
     steps = sum(node.op not in _LEAVES for node in nodes)
     return Program(plan.runs, steps, plan.nodes, stretches)
 

@@ -17,10 +17,12 @@ class Part:
     Attributes:
         kind: "region" (one native function), "MXNet" (its operators) or "NumPy" (host steps).
         nodes: positions in the plan's graph.
+        outline: of a region: its loops, in words.
     """
 
     kind: str
     nodes: tuple[int, ...]
+    outline: str = ""
 
 
 def parts(plan: Plan) -> list[Part]:
@@ -33,7 +35,8 @@ def parts(plan: Plan) -> list[Part]:
             found.append(Part("NumPy", tuple([p for p in members.nodes if graph.nodes[p].op is not PROJECT])))
         elif stage.lowered.code:
             groups = regions.groups_of(graph, members, lambda node: is_native(graph, node))
-            found += [Part("region" if g.region else "MXNet", g.nodes) for g in groups]
+            codes = iter(stage.lowered.code)
+            found += [Part("region", g.nodes, next(codes).outline) if g.region else Part("MXNet", g.nodes) for g in groups]
         else:
             found.append(Part("MXNet", members.nodes))
     return found

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ctypes
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,7 @@ MX_NAMES: dict[np.dtype, str] = {d: d.name for d in MX_DTYPES.values()}
 # MXNet is built without INT64_TENSOR_SIZE
 LARGEST = 2**31 - 1
 BOOL, BYTE = np.dtype(np.bool_), np.dtype(np.uint8)
+_FLOAT32 = np.dtype(np.float32)
 # what MXNet has no dtype for (or, for bool, few operators) comes to regions and from them as another of the same width
 CARRIERS: dict[np.dtype, np.dtype] = {
     BOOL: BYTE,
@@ -88,8 +89,8 @@ class Direct:
 class Lowered:
     """A stage as a symbol: its JSON, its variables in binding order, the guards (results after the stage's own), the node count, whether
     it has operators with gradients of their own (see `Executor`), the machine code that its regions run, and which results stand in another
-    dtype's elements, with their own dtype. `reads` and `writes` (by number of the result): what regions are told the addresses of, in
-    `tables`, whose first is a word that is set when a run has begun."""
+    dtype's elements, with their own dtype. `fused`: the positions of the nodes that regions run. `reads` and `writes` (by number of the
+    result): what regions are told the addresses of, in `tables`, whose first is a word that is set when a run has begun."""
 
     json: str
     variables: tuple[Variable, ...]
@@ -98,9 +99,15 @@ class Lowered:
     training: bool = False
     code: tuple[Any, ...] = ()
     carried: tuple[tuple[int, np.dtype], ...] = ()
+    fused: frozenset[int] = frozenset()
     tables: tuple[Any, ...] = ()
     reads: tuple[Direct, ...] = ()
     writes: tuple[tuple[int, Direct], ...] = ()
+
+    @property
+    def outside(self) -> set[int]:
+        """The results, by number, whose memory is not MXNet's."""
+        return {k for k, _ in self.writes}
 
 
 def carrier(dtype: np.dtype) -> np.dtype | None:
@@ -134,6 +141,16 @@ def is_native(graph: Graph, node: Node) -> bool:
     probe = _Writer()
     entries = [(0, 0, 0)] * len(types)
     return op.mxnet(probe, entries, types, node.type, **op.named(node.params)) is not NotImplemented
+
+
+def float32_steps(nodes: Iterable[Node]) -> int:
+    """How many steps make float32 values by operations that have an MXNet lowering, in whatever way these are run."""
+    found = 0
+    for node in nodes:
+        if node.op.mxnet is not None:
+            results = node.type if type(node.type) is tuple else (node.type,)
+            found += any(t.dtype == _FLOAT32 for t in results)
+    return found
 
 
 # not the equalities: the older ones branch on each element (24 µs on fresh 32x128 data where `_npi_equal` takes 4)
@@ -402,6 +419,7 @@ def lower(graph: Graph, stage: Stage, native: bool = False) -> Lowered:
         writer.training,
         tuple(code),
         tuple(shown),
+        frozenset([p for g in groups if g.region for p in g.nodes]),
         tuple(tables),
         reads,
         writes,

@@ -27,7 +27,7 @@ from ..trace.step import CONSTANT, PROJECT, Step, parse_constant
 from ..trace.types import ArrayType
 from . import device, donation, mx, reference, regions, variants
 from .device import STAGE_BYTES, DeviceInstance
-from .lower import CARRIERS, Lowered, is_native, lower
+from .lower import CARRIERS, Lowered, float32_steps, is_native, lower
 from .memory import address_of, is_pooled, pool
 from .mx import Executor, MXNetError, NDArray, Symbol, set_threads, threads
 from .reference import Poison, under_way
@@ -147,7 +147,7 @@ class Instance:
         self.outputs = self.executor.outputs
         for k, dtype in self.lowered.carried:
             self.outputs[k] = self.outputs[k].view(dtype)
-        direct = {k for k, _ in self.lowered.writes}
+        direct = self.lowered.outside
         # results that stand in MXNet's memory
         self.held = [output for k, output in enumerate(self.outputs) if k not in direct]
         # once: the cache adds them all up for each plan that comes (5 ms where 256 plans were asked anew)
@@ -210,7 +210,7 @@ class Instance:
                 if dense is None:
                     dense = self.dense[direct.position] = np.empty(direct.type.shape, direct.type.dtype)
                     self.nbytes += dense.nbytes
-                dense[...] = value
+                regions.copy(dense, value)
                 value = dense
             address = address_of(value)
             for table, k in direct.places:
@@ -244,12 +244,28 @@ class Instance:
 class NativeStage:
     """A stage that MXNet runs: a symbol, and the executors bound to it."""
 
-    __slots__ = ("can_donate", "instances", "internal", "is_large", "lowered", "moving", "private", "stage", "symbol", "types")
+    __slots__ = (
+        "can_donate",
+        "float32",
+        "float32_fused",
+        "instances",
+        "internal",
+        "is_large",
+        "lowered",
+        "moving",
+        "private",
+        "stage",
+        "symbol",
+        "types",
+    )
 
     def __init__(self, graph: Graph, stage: Stage, native: bool) -> None:
         self.stage = stage
         self.lowered = device.placed(lower(graph, stage, native and stage.context is CPU), stage.context)
         self.symbol = Symbol(self.lowered.json)
+        fused = self.lowered.fused
+        self.float32 = float32_steps([graph.nodes[p] for p in stage.nodes if p not in fused])
+        self.float32_fused = float32_steps([graph.nodes[p] for p in fused])
         self.types: list[ArrayType] = [graph.nodes[p].type for p in stage.produces]
         self.instances: list[Instance | DeviceInstance] = []
         # inputs that were seen to be another array than before
@@ -281,7 +297,7 @@ class NativeStage:
             self.instances = [i for i in self.instances if self.moving.isdisjoint(i.bound)]
             bind = Instance if self.stage.context is CPU else DeviceInstance
             instance = bind(self.lowered, self.symbol, self.stage, values, self.moving)
-            direct = {k for k, _ in self.lowered.writes}
+            direct = self.lowered.outside
             for k, (output, type_) in enumerate(zip(instance.outputs, self.types, strict=False)):
                 if k in direct:
                     continue
@@ -296,12 +312,14 @@ class NativeStage:
         results: Sequence[Any] = instance.run(values, dying, slots if self.can_donate else None)
         if copied:
             # a program that keeps all its results: copying 30 KiB takes 3 µs, binding 100 µs and 10 more a node
-            own = {k for k, _ in self.lowered.writes}
+            own = self.lowered.outside
             results = [r if k in own else r.copy() for k, r in enumerate(results)]
-        stats.counts["executor_runs"] += 1
-        stats.counts["mxnet_nodes"] += self.lowered.nodes
-        for position, result in zip(self.stage.produces, results, strict=True):
-            values[position] = result
+        counts = stats.counts
+        counts["executor_runs"] += 1
+        counts["mxnet_nodes"] += self.lowered.nodes
+        counts["float32_executor_steps"] += self.float32
+        counts["float32_region_steps"] += self.float32_fused
+        values.update(zip(self.stage.produces, results, strict=True))
         return compiled
 
     @property
@@ -314,12 +332,13 @@ class NativeStage:
 class HostStage:
     """Steps that go through NumPy."""
 
-    __slots__ = ("graph", "stage")
+    __slots__ = ("float32", "graph", "stage")
     # op, operand types, params, operands, result type -> result
     evaluate: Callable[[Op, Sequence[ArrayType], Params, Sequence[Any], Any], Any] = staticmethod(reference.evaluate)
 
     def __init__(self, graph: Graph, stage: Stage) -> None:
         self.graph, self.stage = graph, stage
+        self.float32 = float32_steps([graph.nodes[p] for p in stage.nodes])
 
     def run(self, values: dict[int, Any], dying: Mapping[int, int], slots: Mapping[int, int] | None = None) -> bool:
         nodes = self.graph.nodes
@@ -334,6 +353,7 @@ class HostStage:
             except Exception as error:
                 raise reference.describe(error, node) from error
         stats.counts["host_steps"] += len(self.stage.nodes)
+        stats.counts["float32_host_steps"] += self.float32
         return False
 
 
@@ -351,12 +371,15 @@ class Plan:
         "__weakref__",
         "counted",
         "donors",
+        "executor",
+        "given",
         "graph",
         "host_steps",
         "key",
         "leaves",
         "may_raise",
         "nodes",
+        "places",
         "runs",
         "slots",
         "stages",
@@ -386,8 +409,12 @@ class Plan:
             bool(s.lowered.guards) if isinstance(s, NativeStage) else any(graph.nodes[p].op.raises for p in s.stage.nodes)
             for s in self.stages
         )
+        self.executor = "mixed" if self.nodes and self.host_steps else "mxnet" if self.nodes else "reference"
         self.donors = self._donors()
         self.leaves = reference.leaf_values(graph)
+        # of the inputs and numbers, and of the results by slot
+        self.given = (*graph.inputs, *graph.scalars)
+        self.places = dict(zip(slots, graph.outputs, strict=True))
         # waking a second thread costs more than small work: measured on elementwise loops and products of two cores
         # (oneDNN's primitives must not see the number change)
         training = any(s.lowered.training for s in self.stages if isinstance(s, NativeStage))
@@ -409,31 +436,24 @@ class Plan:
         steps = [p for s in self.stages if isinstance(s, HostStage) for p in s.stage.nodes]
         return tuple([p for p in steps if self.graph.nodes[p].op is not PROJECT])
 
-    @property
-    def executor(self) -> str:
-        if self.nodes and self.host_steps:
-            return "mixed"
-        return "mxnet" if self.nodes else "reference"
-
     def run(self, inputs: Sequence[Any], scalars: Sequence[Any], donate: bool = False) -> Outcome:
         """Values of the plan's slots. `donate`: inputs that nobody else holds may be gone afterwards."""
-        graph = self.graph
-        values: dict[int, Any] = dict(self.leaves)
-        values.update(zip(graph.inputs, inputs, strict=True))
-        values.update(zip(graph.scalars, scalars, strict=True))
+        values: dict[int, Any] = dict(zip(self.given, [*inputs, *scalars], strict=True))
+        values.update(self.leaves)
         compiled = False
         set_threads(self.threads)
         for stage in self.stages[:-1]:
             compiled |= stage.run(values, {})
         # an input is held by the list of inputs and by `values`; if by nobody else, its memory may be written again by this very run,
         # which has copied it by then
-        dying = dict.fromkeys([id(inputs[k]) for k in self.donors], 2)
-        slots = dict(zip(self.slots, graph.outputs, strict=True)) if donate and dying else None
+        donors = self.donors
+        dying = dict.fromkeys(map(id, inputs if len(donors) == len(inputs) else [inputs[k] for k in donors]), 2)
+        slots = self.places if donate and dying else None
         for stage in self.stages[-1:]:
             compiled |= stage.run(values, dying, slots)
         self.runs += 1
         return Outcome(
-            {slot: values[p] for slot, p in zip(self.slots, graph.outputs, strict=True)},
+            {slot: values[p] for slot, p in self.places.items()},
             {},
             self.executor,
             self.nodes,
@@ -568,7 +588,7 @@ _settings = 0
 
 def _reconfigured(name: str) -> None:
     global _settings
-    if name in ("native", "deterministic"):
+    if name in ("native", "deterministic", "exact_products"):
         _settings += 1
 
 
@@ -726,6 +746,7 @@ def _run_reference(graph: Graph, slots: tuple[int, ...], inputs: Sequence[Any], 
     else:
         values = reference.run(graph, inputs, scalars, keep_going=True)
         stats.counts["reference_runs"] += 1
+        stats.counts["float32_reference_steps"] += float32_steps(graph.nodes)
         outcome = Outcome({}, {}, "reference", 0, len(graph.nodes))
     for slot, value in zip(slots, values, strict=True):
         if type(value) is Poison:

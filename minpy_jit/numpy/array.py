@@ -19,7 +19,7 @@ from ..trace.context import Context, DeviceValue, require
 from ..trace.handle import Handle, is_view, materialised, new, root_of, set_constructors
 from ..trace.op import TABLE, Op
 from ..trace.recorder import current, observe, value_of
-from ..trace.replay import binary, set_operators, took_over
+from ..trace.replay import binary, record, set_operators, took_over, unary
 from ..trace.types import copied_strides, is_f_contiguous, type_of
 from . import indexing
 from .convert import NUMBERS, beside, host, operand
@@ -505,27 +505,38 @@ def power(base: Any, exponent: Any) -> Any:
             # NumPy's scalars have no fast paths: True ** 2 is an int64, (-inf) ** 0.5 is inf, 1 / (3 + 0j) has an imaginary part of -0.0
             name = None
         if name is not None and (kind in "fc" or (exponent == 2 and (kind == "b" or (kind in "iu" and type(exponent) is int)))):
-            return TABLE[name](base)
+            return _powers[name](base)
     return _power(base, exponent)
 
 
-def _inplace(op_name: str, method: str, forward: Callable[[Any, Any], Any]) -> Any:
-    def inplace(self: Array, other: Any) -> Any:
+def _check_target(array: Handle) -> None:
+    """Of an in-place operator's faults NumPy finds first that nothing may be written here."""
+    check_writeable(array, "output array is read-only")
+
+
+def _write_back(op: Op, array: Handle, result: Any) -> None:
+    """An in-place operator's result reaches its array."""
+    _check_target(array)
+    assign(array, cast_for_write(result, array, op.name))
+
+
+def _in_place(op: Op, method: str, forward: Callable[[Any, Any], Any]) -> Any:
+    """An in-place operator that the recorder's class lacks."""
+
+    def in_place(self: Array, other: Any) -> Any:
         try:
             result = forward(self, other)
         except (TypeError, OverflowError):
-            # that nothing may be written here is the first that NumPy finds
-            check_writeable(self, "output array is read-only")
+            _check_target(self)
             raise
         if result is NotImplemented:
             return NotImplemented
         if not took_over(self, result):
-            check_writeable(self, "output array is read-only")
-            assign(self, cast_for_write(result, self, op_name))
+            _write_back(op, self, result)
         return self
 
-    inplace.__name__ = f"__i{method}__"
-    return inplace
+    in_place.__name__ = f"__i{method}__"
+    return in_place
 
 
 def _paired(op: Op, reflected: bool) -> Any:
@@ -539,14 +550,12 @@ def _paired(op: Op, reflected: bool) -> Any:
 
 
 def _install() -> None:
-    set_operators(TABLE, record_mixed)
+    set_operators(TABLE, record_mixed, _check_target, _write_back)
     for method, name in _BINARY.items():
         op = TABLE[name]
         if op.outputs > 1:
             setattr(ValueHandle, f"__{method}__", _paired(op, False))
             setattr(ValueHandle, f"__r{method}__", _paired(op, True))
-            continue
-        setattr(Array, f"__i{method}__", _inplace(name, method, binary(op, record_mixed)))
     for method, name in _COMPARE.items():
         setattr(ValueHandle, f"__{method}__", _comparison(method, binary(TABLE[name], record_mixed)))
     global _power
@@ -559,7 +568,7 @@ def _install() -> None:
     }.items():
         setattr(ValueHandle, method, function)
     for method, name, forward in (("pow", "power", power), ("matmul", "matmul", _matmul)):
-        setattr(Array, f"__i{method}__", _inplace(name, method, forward))
+        setattr(Array, f"__i{method}__", _in_place(TABLE[name], method, forward))
 
 
 def _comparison(method: str, recording: Any) -> Any:
@@ -591,6 +600,9 @@ def _comparison(method: str, recording: Any) -> Any:
 
 
 _power: Any
+_powers = {name: unary(TABLE[name]) for name in _EXPONENTS.values()}
+# a product of operands as they are: its parameters
+_PLAIN = TABLE["matmul"].bind({})
 
 
 def _type_name(value: Any) -> str:
@@ -601,7 +613,7 @@ def _matmul(left: Any, right: Any) -> Any:
     if isinstance(left, Handle) and isinstance(right, Handle):
         if left.type.scalar and right.type.scalar:
             raise TypeError(f"unsupported operand type(s) for @: 'numpy.{left.type.dtype}' and 'numpy.{right.type.dtype}'")
-        made = TABLE["matmul"](left, right)
+        made = record(TABLE["matmul"], (left, right), _PLAIN)
         return made if made.type.shape or made.type.dtype.kind != "O" else observe(made, "matmul").item()
     # (isinstance would say yes of ours too)
     single = issubclass(type(left), np.generic) or issubclass(type(right), np.generic)

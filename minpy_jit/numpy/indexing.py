@@ -12,6 +12,7 @@ from ..trace.context import require_same
 from ..trace.handle import Handle, is_known, is_view, materialised, root_of
 from ..trace.op import TABLE
 from ..trace.ops import index_spec
+from ..trace.ops.indexing import mask_mismatch
 from ..trace.recorder import current, observe
 from ..trace.types import array_type
 from .convert import NUMBERS, array_of, beside, check_fits, check_single, host, is_array_like, operand
@@ -114,15 +115,12 @@ def put(x: Handle, key: Any, value: Any) -> None:
         for axis, (n, m) in enumerate(zip(x.type.shape, known.shape, strict=True)):
             # the first that NumPy finds
             if n != m:
-                raise IndexError(
-                    f"boolean index did not match indexed array along dimension {axis}; "
-                    f"dimension is {n} but corresponding boolean dimension is {m}"
-                )
+                raise mask_mismatch(axis, n, m)
         raise TypeError(
             f"NumPy boolean array indexing assignment requires a 0 or 1-dimensional input, input has {value.type.ndim} dimensions"
         )
     structure, indices = index_spec.classify_advanced(known, x.type.ndim)
-    _check_known(structure, indices, x.type.shape)
+    check_known(structure, indices, x.type.shape)
     arrays = [i if isinstance(i, Handle) else beside(x, array_of, i) for i in indices]
     assign(x, TABLE["setitem_arrays"](x, value, *arrays, structure=structure))
 
@@ -271,14 +269,25 @@ def _filled(value: Any, x: Handle) -> Any:
 
 def _get_advanced(x: Handle, key: Any) -> Any:
     structure, indices = index_spec.classify_advanced(_known_masks(x, key), x.type.ndim)
-    _check_known(structure, indices, x.type.shape)
+    check_known(structure, indices, x.type.shape)
     arrays = [i if isinstance(i, Handle) else beside(x, array_of, i) for i in indices]
     return TABLE["getitem_arrays"](x, *arrays, structure=structure)
 
 
-def _check_known(structure: tuple[Any, ...], indices: list[Any], shape: tuple[int, ...]) -> None:
+def check_places(index: int | np.ndarray, axis: int, size: int) -> None:
+    """Positions along an axis, counted from either end.
+
+    Raises:
+        IndexError: one is out of bounds.
+    """
+    low, high = (index, index) if isinstance(index, int) else (int(index.min()), int(index.max()))
+    if low < -size or high >= size:
+        raise IndexError(f"index {low if low < -size else high} is out of bounds for axis {axis} with size {size}")
+
+
+def check_known(structure: tuple[Any, ...], indices: list[Any], shape: tuple[int, ...]) -> None:
     """Positions that are known (lists, numbers, NumPy's arrays) fail at this line, as in NumPy; pending ones are checked when they run."""
-    if any(np.shape(i) == (0,) for i in indices if not isinstance(i, Handle)):
+    if any(np.size(i) == 0 for i in indices if not isinstance(i, Handle)):
         # nothing is read, so NumPy does not look
         return
     given = iter(indices)
@@ -289,9 +298,7 @@ def _check_known(structure: tuple[Any, ...], indices: list[Any], shape: tuple[in
             index = next(given)
             n = shape[axis]
             if not isinstance(index, Handle):
-                low, high = (index, index) if isinstance(index, int) else (index.min(), index.max())
-                if low < -n or high >= n:
-                    raise IndexError(f"index {low if low < -n else high} is out of bounds for axis {axis} with size {n}")
+                check_places(index, axis, n)
         elif kind == "mask":
             next(given)
             axis -= entry[1] == -1

@@ -8,7 +8,7 @@ import gc
 import operator
 import types
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 
@@ -38,10 +38,16 @@ _SAME: Any = object()
 # -- methods that are functions of the namespace ------------------------------------------------------------------------------------------
 def _function(name: str) -> Callable[..., Any]:
     function = _N[name]
+    if isinstance(function, types.FunctionType):
+        # another function of the same code, not one that calls it: 0.15 µs
+        method = types.FunctionType(function.__code__, function.__globals__, name, function.__defaults__, function.__closure__)
+        method.__kwdefaults__ = function.__kwdefaults__
+    else:
 
-    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return function(self, *args, **kwargs)
+        def calling(self: Any, *args: Any, **kwargs: Any) -> Any:
+            return function(self, *args, **kwargs)
 
+        method = cast(types.FunctionType, calling)
     method.__name__ = method.__qualname__ = name
     method.__doc__ = getattr(np.ndarray, name).__doc__
     return method

@@ -59,16 +59,19 @@ def deliver_same(result: Any, out: Any, name: str) -> Any:
         TypeError: its dtype does not, or `out` is no array.
         ValueError: the shapes differ, or `out` is read-only.
     """
+    check_same(result.type.shape, result.type.dtype, out, name)
+    return deliver(result, out, name, "unsafe")
+
+
+def check_same(shape: tuple[int, ...], dtype: np.dtype, out: Any, name: str) -> None:
+    """What `deliver_same` asks of `out`, where a result of that shape and dtype is still to be made."""
     found = out_array(out)
     if found is None:
-        return result
-    if found.shape != result.type.shape:
-        raise ValueError(
-            f"[{name}] output array does not match result; {found.shape} instead of {result.type.shape}; give one of that shape"
-        )
-    if not np.can_cast(found.dtype, result.type.dtype, "safe"):
-        raise TypeError(f"Cannot cast array data from {found.dtype!r} to {result.type.dtype!r} according to the rule 'safe'")
-    return deliver(result, found, name, "unsafe")
+        return
+    if found.shape != shape:
+        raise ValueError(f"[{name}] output array does not match result; {found.shape} instead of {shape}; give one of that shape")
+    if not np.can_cast(found.dtype, dtype, "safe"):
+        raise TypeError(f"Cannot cast array data from {found.dtype!r} to {dtype!r} according to the rule 'safe'")
 
 
 def out_array(out: Any) -> Any:

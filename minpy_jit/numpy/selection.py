@@ -18,7 +18,7 @@ from .array import duplicate
 from .convert import NUMBERS, array_of, as_handle, contains_handle, follows
 from .creation import arange, asarray, zeros, zeros_like
 from .facts import ndim, result_type
-from .output import deliver, deliver_same, out_array, result_layout
+from .output import check_same, deliver, deliver_same, out_array, result_layout
 from .shaping import atleast_1d, broadcast_arrays, concatenate, diagonal, expand_dims, flatten, handle, ravel, reshaped, transpose
 from .ufuncs import HOST_KINDS
 from .views import assign, check_writeable
@@ -120,12 +120,12 @@ def take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "r
         x, axis = (x, 0) if x.type.ndim == 1 else (TABLE["reshape"](x, shape=(x.type.size,)), 0)
     else:
         axis = normalise_axis(axis, x.type.ndim)
+    # a fault of out= is told before one of the positions, as in NumPy
+    check_same((*x.type.shape[:axis], *at.type.shape, *x.type.shape[axis + 1 :]), x.type.dtype, out, "take")
     taken = TABLE["take"](x, at, axis=axis, mode=mode)
     if mode == "raise" and not isinstance(indices, Handle) and isinstance(at.memory, np.ndarray) and at.memory.size:
         # positions that are known fail at this line, as in NumPy
-        low, high, n = int(at.memory.min()), int(at.memory.max()), x.type.shape[axis]
-        if low < -n or high >= n:
-            raise IndexError(f"[take] index {low if low < -n else high} is out of bounds for axis {axis} with size {n}")
+        indexing.check_places(at.memory, axis, x.type.shape[axis])
     return deliver_same(taken, out, "take")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,16 +10,14 @@ from ..trace.handle import Handle
 from ..trace.op import TABLE, Op
 from ..trace.ops import index_spec
 from ..trace.recorder import observe
-from ..trace.replay import binary, unary
-from . import fallback
-from .array import Array, Scalar
+from ..trace.replay import Recording
+from ..trace.types import HOST_KINDS
+from . import fallback, indexing
 from .convert import NUMBERS, array_of, as_handle, follows, operand
 from .output import deliver, out_array, result_layout
 from .views import assign, cast_for_write, check_writeable
 
 _NO_VALUE: Any = np._NoValue  # type: ignore[attr-defined]
-# dtypes that only NumPy's own loops know what to do with
-HOST_KINDS = "OSUV"
 # ufunc -> the function that its `reduce` is, with the options that this one takes
 REDUCE = {
     "add": ("sum", {"dtype", "initial", "where"}),
@@ -41,8 +38,8 @@ class UfuncType(type):
         return type.__instancecheck__(cls, instance) or isinstance(instance, np.ufunc)
 
 
-class Ufunc(metaclass=UfuncType):
-    """A universal function: element-wise with broadcasting.
+class Ufunc(Recording, metaclass=UfuncType):
+    """A universal function: element-wise with broadcasting. The usual call of those with one result is the recorder's (`Recording`).
 
     Attributes:
         nin, nout, nargs, ntypes, types, identity, signature: NumPy's.
@@ -51,26 +48,12 @@ class Ufunc(metaclass=UfuncType):
 
     def __init__(self, ufunc: Any, op: Op | None, name: str | None = None) -> None:
         self.numpy, self.op = ufunc, op
+        self.arity = ufunc.nin if op is not None and ufunc.nout == 1 and ufunc.nin <= 2 and ufunc.signature is None else 0
         self.__name__ = self.__qualname__ = name or ufunc.__name__
         self.__doc__ = ufunc.__doc__
-        self._forward = self._reflected = self._unknown
         self.namespace: dict[str, Any] = {}
-        if op is not None and ufunc.nin == 1 and ufunc.nout == 1:
-            self._forward = unary(op)
-        elif op is not None and ufunc.nin == 2 and ufunc.nout == 1:
-            self._forward = binary(op, self._mixed)
-            self._reflected = binary(op, self._mixed, reflected=True)
-
-    def _unknown(self, *args: Any) -> Any:
-        return self.general(args, {})
-
-    def _mixed(self, op: Op, left: Any, right: Any) -> Any:
-        return self.general((left, right), {})
 
     # -- calls ---------------------------------------------------------------------------------------------------------------------
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self.general(args, kwargs)
-
     @follows
     def general(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Any call: every kind of operand, every keyword."""
@@ -280,7 +263,9 @@ class Ufunc(metaclass=UfuncType):
                 return
             parts = indices if isinstance(indices, tuple) else (indices,)
             structure, found = index_spec.classify_advanced(parts, a.type.ndim)
-            arrays = [i if isinstance(i, Handle) else array_of(np.asarray(i)) for i in found]
+            found = [i if isinstance(i, Handle) else np.asarray(i) for i in found]
+            indexing.check_known(structure, found, a.type.shape)
+            arrays = [i if isinstance(i, Handle) else array_of(i) for i in found]
             try:
                 assign(a, TABLE["add_at"](a, value, *arrays, structure=structure))
             except ValueError:
@@ -338,42 +323,9 @@ class Ufunc(metaclass=UfuncType):
         return _restore, (self.numpy,)
 
 
-class UnaryUfunc(Ufunc):
-    """One operand, one result: the usual call goes straight to the recorder."""
-
-    __slots__ = ()
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if not kwargs and len(args) == 1:
-            kind = type(args[0])
-            if (kind is Array or kind is Scalar) and args[0].type.dtype.kind not in HOST_KINDS:
-                return self._forward(args[0])
-        return self.general(args, kwargs)
-
-
-class BinaryUfunc(Ufunc):
-    """Two operands, one result: the usual call goes straight to the recorder."""
-
-    __slots__ = ()
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if not kwargs and len(args) == 2:
-            left, right = args
-            kind, other = type(left), type(right)
-            if kind is Array or kind is Scalar:
-                if (other is Array or other is Scalar or other in NUMBERS) and left.type.dtype.kind not in HOST_KINDS:
-                    return self._forward(left, right)
-            elif kind in NUMBERS and (other is Array or other is Scalar) and right.type.dtype.kind not in HOST_KINDS:
-                return self._reflected(right, left)
-        return self.general(args, kwargs)
-
-
 def make_ufunc(ufunc: Any, op: Op | None, name: str | None = None) -> Ufunc:
     """The Ufunc of a NumPy ufunc that records `op` (None: always in NumPy)."""
-    kind: Callable[..., Ufunc] = Ufunc
-    if op is not None and ufunc.nout == 1 and ufunc.signature is None:
-        kind = UnaryUfunc if ufunc.nin == 1 else BinaryUfunc if ufunc.nin == 2 else Ufunc
-    made = kind(ufunc, op, name)
+    made = Ufunc(ufunc, op, name)
     _made.setdefault(ufunc, made)
     return made
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from ..config import config
 from ..errors import RecordingWarning, TraceError, call_site, locate, reentered, warn_at, with_op
+from . import limits
 from .context import DeviceValue, on_host, require_same
 from .handle import Alias, Handle, constructors, materialised, new, root_of
 from .op import Op, Params, set_recorder
@@ -65,6 +66,8 @@ _executor: Executor
 default_policy: Any = None
 compile_graph: Callable[[Any], Compiled]
 _immediate: dict[str, Immediate] = {}
+# bytes of a view from which on it is worth a step
+LARGE_VIEW = 1 << 16
 # sealed segments that may wait; a program that observes nothing must not pile them up
 MAX_SEALED = 64
 # one lock for everything that runs: MXNet executors share workspaces (two threads crash)
@@ -102,9 +105,12 @@ class Segment(OpenSegment):
         input_slots: slot of each input by the identity of its host array.
         values: slot -> value of what has been computed (immediate modes with an active tape).
         serial: how many segments its recorder had begun with it.
+        most_bytes: of results, from which on it looks for a place to be cut.
+        first_site: the call site at which it is to be cut.
+        stretch: what was recorded since the last observation, where a limit was met in it (see limits.py).
     """
 
-    __slots__ = ("first_site", "input_slots", "inputs", "owner", "serial", "values")
+    __slots__ = ("first_site", "input_slots", "inputs", "most_bytes", "owner", "serial", "stretch", "values")
 
     def __init__(self, recorder: Recorder, root: Step) -> None:
         self.recorder = recorder
@@ -116,7 +122,9 @@ class Segment(OpenSegment):
         self.scalars = []
         self.input_slots: dict[int, int] = {}
         self.limit = recorder.max_steps
+        self.most_bytes = config.max_pending_bytes
         self.first_site: Any = None
+        self.stretch: limits.Stretch | None = None
         # the traced region that it was recorded in, told of each run
         self.owner: Any = recorder.region
         self.values: dict[int, Any] = {}
@@ -178,7 +186,7 @@ class Segment(OpenSegment):
             alias.version, view.memory, alias.segment = root.version, None, None
         recorder = self.recorder
         data = None
-        if base.memory is not None and not recorder.follows(base):
+        if base.memory is not None and not recorder.follows(base) and not _is_read_there(view.type, base, recorder):
             data = view.memory
             if data is None:
                 data = view.memory = look(base.memory, alias.chain)
@@ -251,7 +259,7 @@ class Segment(OpenSegment):
                 self.cursor = step
                 if noted is not None:
                     noted += (value,)
-                if step.index < self.limit and not self.recorder.exact and step.nbytes <= config.max_pending_bytes:
+                if self._replays(cursor, step):
                     cursor.next = step
                 return step
         if type_ is None:
@@ -265,8 +273,7 @@ class Segment(OpenSegment):
             if children is None:
                 children = cursor.children = {}
             children[key] = step
-            if step.index < self.limit and not self.recorder.exact and step.nbytes <= config.max_pending_bytes:
-                # past a limit no `next`: each op then comes to `record`, which looks for a place to cut
+            if self._replays(cursor, step):
                 cursor.next = step
             if self.cursor is cursor:
                 self.cursor = step
@@ -281,6 +288,13 @@ class Segment(OpenSegment):
             cursor, low, high = self.cursor, step.low, step.high
             step = Step(op, operands, params, type_, cursor, site, tuple(types))
             step.low, step.high = low, high
+
+    def _replays(self, cursor: Step, step: Step) -> bool:
+        """Whether a step may follow another unasked. Past a limit none does: each op then comes to `record`, which looks for a place to
+        cut; and behind a gate, which is asked each time, none does either."""
+        if step.index >= self.limit or step.nbytes > self.most_bytes or self.recorder.exact:
+            return False
+        return self.stretch is None or self.stretch.gate is not cursor
 
     def prefix(self, last: int | None = None) -> tuple[Step, list[Any], list[Any]]:
         """The last complete step (or an earlier one), with the inputs and numbers up to it, as another thread finds them while the owner
@@ -396,7 +410,7 @@ class Recorder(Replayer):
         """Take over changed settings."""
         self.max_steps = config.max_steps
         if self.immediate is None:
-            self.segment.limit = self.max_steps
+            self.segment.limit, self.segment.most_bytes = self.max_steps, config.max_pending_bytes
         exact = config.provenance == "exact"
         if exact is not self.exact:
             # steps recorded without regard to call sites would be followed blindly
@@ -503,7 +517,7 @@ class Recorder(Replayer):
         if self.immediate is not None and not self.tapes:
             return self._record_now(op, operands, params)
         segment = self.segment
-        if (segment.cursor.index >= segment.limit or segment.cursor.nbytes > config.max_pending_bytes) and self._cut(segment):
+        if (segment.cursor.index >= segment.limit or segment.cursor.nbytes > segment.most_bytes) and self._cut(segment):
             segment = self.segment
         found = []
         for o in operands:
@@ -592,12 +606,18 @@ class Recorder(Replayer):
         """Bound the laziness: past the limit, at the call site where the segment began (so that chunks repeat), flush."""
         if self.immediate is not None or self.session is not None:
             return False
-        if segment.cursor.index < self.max_steps and segment.cursor.nbytes <= config.max_pending_bytes:
+        cursor = segment.cursor
+        if segment.stretch is None and limits.meet(segment):
             return False
         site = call_site()
-        if segment.first_site is not None and site != segment.first_site and segment.cursor.index < 2 * self.max_steps:
+        near = cursor.index < 2 * self.max_steps and cursor.nbytes <= 2 * config.max_pending_bytes
+        if segment.stretch is not None and segment.stretch.reach is not None:
+            segment.stretch.reach.overrun()
+        elif segment.first_site is not None and site != segment.first_site and near:
             return False
         self.flush("limit")
+        if self.segment is not segment and segment.stretch is not None:
+            self.segment.stretch = segment.stretch.cut(cursor)
         # chunks repeat, and hit the cache, because each begins where the one before ended
         self.segment.first_site = site
         return True
@@ -606,6 +626,8 @@ class Recorder(Replayer):
     def seal(self, region: Any = None) -> None:
         """Close the open segment without running it; its live handles become inputs of what is recorded next, in `region`."""
         segment = self.segment
+        if segment.stretch is not None:
+            limits.observed(segment)
         self.region = region
         self.fresh()
         if segment.cursor.index < 0:
@@ -650,6 +672,8 @@ class Recorder(Replayer):
             if segment.cursor.index < 0 or self.immediate is not None:
                 # in the immediate modes all is computed; what a tape follows must stay in its segment
                 return
+            if segment.stretch is not None and cause != "limit":
+                limits.observed(segment)
             self.fresh()
             self._run(segment, cause, handle)
 
@@ -727,11 +751,10 @@ class Recorder(Replayer):
         live: list[Handle] = []
         outcome: Outcome | None = None
         try:
-            needed: set[int] = set()
-            for tape in hooks:
-                needed.update(tape.required(segment))
+            required = [slot for tape in hooks for slot in tape.required(segment)] if hooks else ()
             live = segment.live()
-            needed.update([h.index for h in live])
+            needed = {h.index for h in live}
+            needed.update(required)
             if wanted is not None and wanted.segment is segment and wanted.memory is None and wanted.index not in needed:
                 needed.add(wanted.index)
                 live.append(wanted)
@@ -753,6 +776,10 @@ class Recorder(Replayer):
             except Exception:
                 inputs, spoiled = _spoiled(end, inputs, cause)
                 needed.difference_update(spoiled)
+                if not needed and wanted is None and cause == "limit" and not hooks:
+                    # at an innocent line: whoever observes what depends on it is told
+                    segment.arrays[:0] = live[::-1]
+                    return
                 if not needed or hooks:
                     raise
             if own:
@@ -816,13 +843,14 @@ class Recorder(Replayer):
 
     @staticmethod
     def _log(cause: str, segment: Segment, live: int, outcome: Outcome | None, seconds: float) -> None:
+        steps = segment.cursor.index + 1
         if outcome is None:
-            ran: tuple[str, int, int, bool] = ("none", 0, 0, False)
-            transfers = (0, 0)
+            told = (cause, call_site(), steps, live, "none", 0, 0, False, seconds, (0, 0))
         else:
-            ran = (outcome.executor, outcome.nodes, outcome.host_steps, outcome.compiled)
-            transfers = outcome.transfers
-        stats.log.append(FlushRecord(cause, call_site(), segment.steps, live, *ran, seconds, transfers))
+            ran = outcome
+            told = (cause, call_site(), steps, live, ran.executor, ran.nodes, ran.host_steps, ran.compiled, seconds, ran.transfers)
+        # not by calling the class, which takes a microsecond
+        stats.log.append(tuple.__new__(FlushRecord, told))
 
     def follows(self, handle: Handle) -> bool:
         """Whether an active tape may follow this plain handle's value: then reading a part of it is a step, not a peek at memory."""
@@ -874,6 +902,15 @@ def check_numbers(step: Step, operands: Iterable[Any]) -> None:
             if step.op.scalar_error is not None:
                 raise step.op.scalar_error(value, high)
             raise OverflowError(f"[{step.op.name}] Python integer {value} out of bounds for {integer_name(high)}")
+
+
+def _is_read_there(shown: ArrayType, base: Handle, recorder: Recorder) -> bool:
+    """Whether a view of a known array is picked out where it is used. One that is not contiguous would be copied for native code otherwise
+    (1 ms for 4 MiB), and hold on to memory that the program may write over; but should the whole array have to be copied, it must not be
+    much more."""
+    if shown.strides is None or shown.nbytes < LARGE_VIEW or recorder.immediate is not None:
+        return False
+    return type(base.memory) is _ndarray and base.type.nbytes <= 2 * shown.nbytes
 
 
 def pending_twin(handle: Handle) -> Handle:

@@ -35,7 +35,7 @@ except ImportError:
     # nobody but mypyc reads it
     mypyc_attr = cast(Any, _unread)
 
-_refcount: Final[Any] = sys.getrefcount
+_refcount: Final[Callable[[Any], int]] = sys.getrefcount
 
 
 class Step:
@@ -50,7 +50,9 @@ class Step:
         nbytes: bytes of all results on the path up to here.
         site: call site of the first recording.
         types: the operands' types.
+        host: whether one of them has a dtype that only NumPy's own loops know: its functions go there instead of recording.
         memo: what later layers remember about the path that ends here (plans, pullbacks), by key.
+        said: the arguments, as they were given, that were last translated into `params`, else None (see `reduction`).
     """
 
     __slots__ = (
@@ -58,6 +60,7 @@ class Step:
         "b",
         "children",
         "high",
+        "host",
         "index",
         "low",
         "memo",
@@ -67,6 +70,7 @@ class Step:
         "operands",
         "params",
         "parent",
+        "said",
         "scalar",
         "site",
         "type",
@@ -91,11 +95,16 @@ class Step:
         self.next: Step | None = None
         self.children: dict[Any, Step] | None = None
         self.scalar: bool = getattr(type_, "scalar", False)
+        self.host: bool = False
+        for operand in types:
+            if getattr(operand, "host", False):
+                self.host = True
         self.low: int | None = None
         self.high: int | None = None
         self.nbytes: int = 0 if parent is None else parent.nbytes + getattr(type_, "nbytes", 0)
         self.site = site
         self.memo: dict[Any, Any] | None = None
+        self.said: tuple[Any, Any, Any] | None = None
 
     def path(self) -> list[Step]:
         """The steps from the first to this one."""
@@ -239,6 +248,39 @@ class Handle:
     def __rrshift__(self, value: Any) -> Any:
         return _binary(_given.right_shift, self, value, True, _given.mixed)
 
+    def __iadd__(self, value: Any) -> Any:
+        return _in_place(_given.add, self, value)
+
+    def __isub__(self, value: Any) -> Any:
+        return _in_place(_given.subtract, self, value)
+
+    def __imul__(self, value: Any) -> Any:
+        return _in_place(_given.multiply, self, value)
+
+    def __itruediv__(self, value: Any) -> Any:
+        return _in_place(_given.divide, self, value)
+
+    def __ifloordiv__(self, value: Any) -> Any:
+        return _in_place(_given.floor_divide, self, value)
+
+    def __imod__(self, value: Any) -> Any:
+        return _in_place(_given.remainder, self, value)
+
+    def __iand__(self, value: Any) -> Any:
+        return _in_place(_given.bitwise_and, self, value)
+
+    def __ior__(self, value: Any) -> Any:
+        return _in_place(_given.bitwise_or, self, value)
+
+    def __ixor__(self, value: Any) -> Any:
+        return _in_place(_given.bitwise_xor, self, value)
+
+    def __ilshift__(self, value: Any) -> Any:
+        return _in_place(_given.left_shift, self, value)
+
+    def __irshift__(self, value: Any) -> Any:
+        return _in_place(_given.right_shift, self, value)
+
     def __neg__(self) -> Any:
         return _unary(_given.negative, self)
 
@@ -255,6 +297,45 @@ class Handle:
 if isinstance(vars(Handle).get("__new__"), staticmethod):
     # uncompiled: without it, what is inherited is called at once
     delattr(Handle, "__new__")
+
+
+# an argument that was not given
+_ABSENT: Final[Any] = object()
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class Recording:
+    """A callable that records an op of one operand, or of two, where it is called with arrays and Python numbers alone.
+
+    Attributes:
+        op: what it records.
+        arity: the number of operands; 0: every call is `general`'s.
+    """
+
+    __slots__ = ("arity", "op")
+    op: Any
+    arity: int
+
+    def general(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Every other call."""
+        raise NotImplementedError
+
+    def __call__(self, x: Any = _ABSENT, y: Any = _ABSENT, /, *args: Any, **kwargs: Any) -> Any:
+        if not args and not kwargs:
+            kind, other = type(x), type(y)
+            if self.arity == 1:
+                if y is _ABSENT and (kind is _given.array or kind is _given.scalar):
+                    return _unary(self.op, x, self)
+            elif self.arity == 2:
+                array = other is _given.array or other is _given.scalar
+                if kind is _given.array or kind is _given.scalar:
+                    if array or other is float or other is int or other is bool or other is complex:
+                        return _binary(self.op, x, y, False, _given.mixed, self)
+                elif array and (kind is float or kind is int or kind is bool or kind is complex):
+                    return _binary(self.op, y, x, True, _given.mixed, self)
+        if y is not _ABSENT:
+            return self.general((x, y, *args), kwargs)
+        return self.general((x,) if x is not _ABSENT else (), kwargs)
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -288,7 +369,8 @@ class OpenSegment:
         try:
             while arrays:
                 handle = arrays.pop()
-                if _refcount(handle) > _OURS and handle.segment is self and handle.memory is None:
+                held: int = _refcount(handle)
+                if held > _OURS and handle.segment is self and handle.memory is None:
                     kept.append(handle)
         except BaseException:
             # Ctrl-C, say
@@ -331,6 +413,8 @@ class _Given:
         local: where each thread has its recorder.
         number: the op of steps that stand for Python numbers.
         mixed: called as `mixed(op, left, right)` by an operator whose other operand is neither an array of ours nor a Python number.
+        check_writeable: called with an array before an in-place operator's error, which is the second that NumPy finds.
+        write: called as `write(op, array, result)` by an in-place operator in all but the usual case.
         add, subtract ...: the operators' entries in the table.
     """
 
@@ -341,6 +425,7 @@ class _Given:
         "bitwise_and",
         "bitwise_or",
         "bitwise_xor",
+        "check_writeable",
         "divide",
         "floor_divide",
         "invert",
@@ -355,6 +440,7 @@ class _Given:
         "right_shift",
         "scalar",
         "subtract",
+        "write",
     )
 
     def __init__(self) -> None:
@@ -363,6 +449,8 @@ class _Given:
         self.local: Any = None
         self.number: Any = None
         self.mixed: Any = None
+        self.check_writeable: Any = None
+        self.write: Any = None
         self.add: Any = None
         self.subtract: Any = None
         self.multiply: Any = None
@@ -395,9 +483,14 @@ def set_constructors(array: type[Handle], scalar: type[Handle]) -> None:
     _given.array, _given.scalar = array, scalar
 
 
-def set_operators(table: Mapping[str, Op], mixed: Callable[[Op, Any, Any], Any]) -> None:
-    """Told by the numpy layer what the operators record, and who takes operands of other kinds."""
-    _given.mixed = mixed
+def set_operators(
+    table: Mapping[str, Op],
+    mixed: Callable[[Op, Any, Any], Any],
+    check_writeable: Callable[[Any], None],
+    write: Callable[[Op, Any, Any], None],
+) -> None:
+    """Told by the numpy layer what the operators record, and who does the rest (see `_Given`)."""
+    _given.mixed, _given.check_writeable, _given.write = mixed, check_writeable, write
     _given.add = table["add"]
     _given.subtract = table["subtract"]
     _given.multiply = table["multiply"]
@@ -426,13 +519,15 @@ def set_local(local: Any) -> None:
 
 
 # -- the hot path: everything inlined, as uncompiled a call takes 0.05 µs ------------------------------------------------------------------
-def _unary(op: Op, a: Handle) -> Any:
+def _unary(op: Op, a: Handle, function: Recording | None = None) -> Any:
     recorder: Replayer = _given.local.recorder
     segment: OpenSegment = recorder.segment
     i = a.index if a.segment is segment else segment.use(a)
     cursor = segment.cursor
     step = cursor.next
-    if step is None or step.op is not op or step.a != i:
+    if step is None or step.op is not op or step.a != i or (step.host and function is not None):
+        if function is not None and a.type.host:
+            return function.general((a,), {})
         return recorder.record(op, (a,), ())
     handle = Handle.__new__(_given.scalar if step.scalar else _given.array)
     if recorder.segment is segment and segment.cursor is cursor:
@@ -448,7 +543,8 @@ def _unary(op: Op, a: Handle) -> Any:
     return handle
 
 
-def _binary(op: Op, a: Handle, value: Any, reflected: bool, mixed: Callable[[Op, Any, Any], Any]) -> Any:
+def _binary(op: Op, a: Handle, value: Any, reflected: bool, mixed: Callable[[Op, Any, Any], Any], function: Recording | None = None) -> Any:
+    # `function`: called by it, not by an operator
     recorder: Replayer = _given.local.recorder
     segment: OpenSegment = recorder.segment
     kind = type(value)
@@ -460,7 +556,9 @@ def _binary(op: Op, a: Handle, value: Any, reflected: bool, mixed: Callable[[Op,
         j = b.index if b.segment is segment else segment.use(b)
         cursor = segment.cursor
         step = cursor.next
-        if step is None or step.op is not op or step.a != i or step.b != j:
+        if step is None or step.op is not op or step.a != i or step.b != j or (step.host and function is not None):
+            if function is not None and (a.type.host or b.type.host):
+                return function.general((a, b), {})
             return recorder.record(op, (a, b), ())
         handle = Handle.__new__(_given.scalar if step.scalar else _given.array)
         if recorder.segment is segment and segment.cursor is cursor:
@@ -471,18 +569,29 @@ def _binary(op: Op, a: Handle, value: Any, reflected: bool, mixed: Callable[[Op,
         i = a.index if a.segment is segment else segment.use(a)
         cursor = segment.cursor
         number = cursor.next
-        if number is None or number.op is not _given.number or number.params[0] is not kind:
-            return recorder.record(op, (value, a) if reflected else (a, value), ())
-        step = number.next
-        j = number.index
+        step = None
+        j = -1
+        if number is not None and number.op is _given.number and number.params[0] is kind:
+            step = number.next
+            j = number.index
         if reflected:
             i, j = j, i
-        if step is None or step.op is not op or step.a != i or step.b != j or not (step.low is None or _within(step, value)):
+        if (
+            step is None
+            or step.op is not op
+            or step.a != i
+            or step.b != j
+            or not (step.low is None or _within(step, value))
+            or (step.host and function is not None)
+        ):
+            if function is not None and a.type.host:
+                return function.general((value, a) if reflected else (a, value), {})
             return recorder.record(op, (value, a) if reflected else (a, value), ())
         handle = Handle.__new__(_given.scalar if step.scalar else _given.array)
         if recorder.segment is segment and segment.cursor is cursor:
             segment.cursor = step
-            segment.scalars += (value,)
+            # (uncompiled, a signal handler comes after a call of a builtin, not before)
+            segment.scalars.append(value)
         else:
             return recorder.record(op, (value, a) if reflected else (a, value), ())
     else:
@@ -493,6 +602,22 @@ def _binary(op: Op, a: Handle, value: Any, reflected: bool, mixed: Callable[[Op,
     handle.memory = None
     handle.alias = None
     segment.arrays.append(handle)
+    return handle
+
+
+def _in_place(op: Op, handle: Handle, value: Any) -> Any:
+    if type(handle) is not _given.array:
+        # a scalar is immutable: its name will mean the result
+        return _binary(op, handle, value, False, _given.mixed)
+    try:
+        result = _binary(op, handle, value, False, _given.mixed)
+    except (TypeError, OverflowError):
+        _given.check_writeable(handle)
+        raise
+    if result is NotImplemented:
+        return result
+    if not took_over(handle, result):
+        _given.write(op, handle, result)
     return handle
 
 
@@ -567,19 +692,61 @@ def record(op: Op, operands: tuple[Any, ...], params: tuple[Any, ...]) -> Any:
     return handle
 
 
+def reduction(op: Op, a: Handle, axis: Any, keepdims: Any, dtype: Any) -> Any:
+    """Replay the reduction that was called with these very arguments last time; None: it was not."""
+    kind = type(a)
+    if kind is not _given.array and kind is not _given.scalar:
+        return None
+    recorder: Replayer = _given.local.recorder
+    segment: OpenSegment = recorder.segment
+    i = a.index if a.segment is segment else segment.use(a)
+    cursor = segment.cursor
+    step = cursor.next
+    if step is None or step.op is not op or step.a != i:
+        return None
+    said = step.said
+    if said is None or said[0] is not axis or said[1] is not keepdims or said[2] is not dtype:
+        return None
+    handle = Handle.__new__(_given.scalar if step.scalar else _given.array)
+    if recorder.segment is segment and segment.cursor is cursor:
+        segment.cursor = step
+    else:
+        return None
+    handle.segment = segment
+    handle.index = step.index
+    handle.type = step.type
+    handle.memory = None
+    handle.alias = None
+    segment.arrays.append(handle)
+    return handle
+
+
+def record_reduction(op: Op, a: Handle, params: tuple[Any, ...], said: tuple[Any, Any, Any]) -> Any:
+    """As `record`, with what the user said (immutable objects: axis, keepdims, dtype), for `reduction` to know it again."""
+    made = record(op, (a,), params)
+    recorder: Replayer = _given.local.recorder
+    segment: OpenSegment = recorder.segment
+    step = segment.cursor
+    if step.op is op and step.params == params and step.types[0] is a.type:
+        step.said = said
+    return made
+
+
 def took_over(handle: Handle, result: Handle) -> bool:
     """Let `handle` mean what an operator has just handed out, and nobody else holds, where no more is concerned: the usual `x += y`."""
-    segment = result.segment
-    if segment is None or result.type is not handle.type or handle.alias is not None or result.alias is not None:
+    found = result.segment
+    if found is None or result.type is not handle.type or handle.alias is not None or result.alias is not None:
         return False
-    arrays: list[Handle] = segment.arrays
+    segment: OpenSegment = found
+    recorder: Replayer = segment.recorder
+    arrays = segment.arrays
     # what these keep alive dies when all is done
     before, data = handle.segment, handle.memory
-    if result.memory is not None or segment.recorder.session is not None or not arrays or arrays[-1] is not result:
+    if result.memory is not None or recorder.session is not None or not arrays or arrays[-1] is not result:
         return False
     if data is None and before is segment:
         arrays.pop()
     else:
         arrays[-1] = handle
-    handle.segment, handle.index, handle.memory = segment, result.index, None
+    handle.segment, handle.index, handle.memory = found, result.index, None
     return True

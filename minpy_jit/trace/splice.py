@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from typing import Any, NamedTuple
 
-from ..config import config
 from .handle import Handle
 from .recorder import Recorder, Segment
 from .step import INPUT, SCALAR, Step
@@ -61,7 +60,7 @@ class Splicing:
         if found is None:
             return None
         last = found.last
-        if last.index >= segment.limit or last.nbytes > config.max_pending_bytes:
+        if last.index >= segment.limit or last.nbytes > segment.most_bytes:
             # somewhere among them the segment would be cut
             return None
         if segment.cursor is start:

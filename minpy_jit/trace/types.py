@@ -14,6 +14,8 @@ import numpy as np
 from .context import CPU, Context
 
 Shape = tuple[int, ...]
+# dtypes that only NumPy's own loops know what to do with
+HOST_KINDS = "OSUV"
 
 
 class ArrayType:
@@ -26,10 +28,10 @@ class ArrayType:
         scalar: NumPy would return a scalar here (`x.sum()`), not a 0-d array: immutable, hashable.
         weak: `bool`, `int`, `float` or `complex` for a Python number that takes part as itself (NEP 50), else None.
         context: the device.
-        size, nbytes: derived.
+        size, nbytes, host: derived; `host`: whether the dtype is one of HOST_KINDS.
     """
 
-    __slots__ = ("__weakref__", "context", "dtype", "nbytes", "scalar", "shape", "size", "strides", "weak")
+    __slots__ = ("__weakref__", "context", "dtype", "host", "nbytes", "scalar", "shape", "size", "strides", "weak")
     shape: Shape
     dtype: np.dtype
     strides: Shape | None
@@ -38,6 +40,7 @@ class ArrayType:
     context: Context
     size: int
     nbytes: int
+    host: bool
 
     @property
     def ndim(self) -> int:
@@ -90,6 +93,7 @@ def array_type(
         found.weak, found.context = weak, context
         found.size = math.prod(shape)
         found.nbytes = found.size * dtype.itemsize
+        found.host = dtype.kind in HOST_KINDS
         _interned[key] = found
     return found
 

@@ -1,7 +1,8 @@
 """Regions: stretches of a program that become one native function each, an operator of ours in MXNet's graph.
 
 tensors.py: what a region computes, as few kinds of tensors; schedule.py: which of them are stored, and in which loops; loops.py: those
-loops; emit.py and scalars.py: LLVM of them; jit.py: machine code; region.py: which nodes become regions.
+loops; blocks.py: which of them go by blocks; join.py: which run as one; emit.py and scalars.py: LLVM of them; jit.py: machine code;
+region.py: which nodes become regions.
 """
 
 from __future__ import annotations
@@ -11,13 +12,17 @@ import importlib.util
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from ...config import config
 from ...optimize.partition import Stage
 from ...trace.context import CPU
 from ...trace.graph import Graph, Node
+from ...trace.op import Op
 from .. import mx, native
+from .schedule import COSTS, DEAR, KEEP
 
 if TYPE_CHECKING:
     from .region import Region
@@ -62,19 +67,33 @@ def describe() -> str:
     return f"off (config.{'deterministic' if config.native else 'native'}): MXNet's own operators run everything"
 
 
-def available() -> bool:
-    """Whether native code may run: the settings say so, the operator was built, and MXNet knows it.
+def enabled() -> bool:
+    """Whether native code may run: the settings say so, and the operator was built.
 
     (The order of a sum depends on what it is fused with, and so on when flushes happen: `config.deterministic` goes without.)
     """
+    return config.native and not config.deterministic and built()
+
+
+def available() -> bool:
+    """Whether native code may run, and MXNet knows the operator."""
     global _loaded
-    if not config.native or config.deterministic or not built():
+    if not enabled():
         return False
     assert native.LIBRARY is not None
     if not _loaded:
         mx.load_operators(native.LIBRARY)
         _loaded = True
     return True
+
+
+def is_cheap(op: Op, types: Sequence[Any], result: Any) -> bool:
+    """Whether loops compute a value again in less time than it takes to store it and to load it: some additions, or a view."""
+    if op.kernel is None or op.outputs != 1 or op.raises:
+        return False
+    if any(type(t) is tuple or t.context is not CPU or t.dtype.kind not in "biuf" or t.dtype.itemsize > 8 for t in (*types, result)):
+        return False
+    return op.view or op.family == "cast" or COSTS.get(op.kernel, DEAR) < KEEP
 
 
 def held() -> tuple[int, int]:
@@ -92,6 +111,13 @@ def clear() -> None:
         from . import region
 
         region.codes.clear()
+
+
+def copy(target: np.ndarray, source: np.ndarray) -> None:
+    """`target[...] = source`, of one shape and dtype; the target is dense, in C order. For what regions read: the library is loaded."""
+    from . import transposed
+
+    transposed.copy(target, source)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,22 +25,6 @@ def _features() -> frozenset[str]:
     return frozenset(name for name, there in llvm.get_host_cpu_features().items() if there)
 
 
-def outlined(lanes: Lanes, name: str, values: Sequence[Any], write: Callable[[Lanes, Sequence[Any]], Any]) -> Any:
-    """The result of an internal function of the module, of vectors of one type; `write(lanes, values)` makes its body, once."""
-    type_ = values[0].type
-    module = lanes.builder.module
-    name = f"{name}.{lanes.width}.{'_'.join(str(v.type.element if lanes.width > 1 else v.type) for v in values)}"
-    function = module.globals.get(name)
-    if function is None:
-        function = ir.Function(module, ir.FunctionType(type_, [v.type for v in values]), name)
-        function.linkage = "internal"
-        function.attributes.add("noinline")
-        function.attributes.add("nounwind")
-        builder = ir.IRBuilder(function.append_basic_block())
-        builder.ret(write(Lanes(builder, lanes.width), function.args))
-    return lanes.builder.call(function, values)
-
-
 def library(lanes: Lanes, name: str, values: Sequence[Any], dtype: np.dtype) -> Any:
     """A function of the C library, lane by lane."""
     element = element_type(dtype)
@@ -72,7 +56,7 @@ def library(lanes: Lanes, name: str, values: Sequence[Any], dtype: np.dtype) -> 
         builder.position_at_end(end)
         return more
 
-    return outlined(lanes, f"each.{name}", values, write)
+    return lanes.outlined(f"each.{name}", values, write)
 
 
 class Arithmetic:

@@ -2,28 +2,33 @@
 
     void kernel(ptr addresses, i64 thread, i64 threads, ptr barrier)
 
-Turns of a nest's outer loops are numbered through (the last loop by vectors where lanes go across); each thread takes a stretch of them.
+Turns of a nest's outer loops are numbered through (the last loop by vectors where lanes go across, or by its elements where the function
+need not know how long it is); each thread takes a stretch of the turns of each section.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from llvmlite import ir
 
 from . import blas
+from .loop import Loop
 from .loops import (
     Accumulate,
     Affine,
     Apply,
+    Block,
     Buffer,
     Copy,
     Expr,
     Factor,
     Index,
+    Item,
     Kernel,
     Literal,
     Load,
@@ -32,72 +37,52 @@ from .loops import (
     Phase,
     Register,
     Store,
-    collapsed,
     operands_of,
     ordered,
 )
 from .scalars import BOOL, Lanes, memory_type
 from .schedule import COSTS
+from .transposed import small_transpose
 
 _I64, _I32, _PTR = ir.IntType(64), ir.IntType(32), ir.PointerType()
 # bits of a vector: lanes are as many as the widest value in a nest allows
 VECTOR_BITS = 512
 # vectors that a reduction adds up side by side: hides the latency of an addition, and shortens each sum
 UNROLL = 4
+# operations, one after another, of which a processor cannot look past so many as to begin with the next turn
+LONG_CHAIN = 64
+# vectors that sums of columns go down side by side: a row's cache lines are read together. As far as so many registers hold the sums, and
+# of nests of so few values (each is computed for all of them)
+SIDE_BY_SIDE, SUM_REGISTERS, LARGEST_SIDE_BY_SIDE = 8, 16, 24
 # additions in a row from which on float32 adds up in float64, and float64 with compensation
 LONG_SUM = 1 << 13
-# operations of a nest below which waking a second thread costs more
-PARALLEL_WORK = 1 << 16
+# operations of a section below which waking a second thread costs more, and of a nest of one below which it is not split
+PARALLEL_WORK, SMALLEST_SPLIT = 1 << 16, 1 << 13
+# parts of equal work from which on threads, however many, get about as much of them each
+MANY = 64
 
 _IDENTITY = {"add": 0, "multiply": 1, "logical_or": False, "logical_and": True}
-
-
-class _Loop:
-    """A loop that is being written: `for (i = start; i < stop; i += step)`."""
-
-    def __init__(self, builder: ir.IRBuilder, start: Any, stop: Any, step: int, carried: Sequence[Any] = ()) -> None:
-        self.builder, self.step = builder, step
-        function = builder.function
-        self.before = builder.block
-        self.head = function.append_basic_block()
-        self.end = function.append_basic_block()
-        enter = builder.icmp_signed("<", start, stop)
-        builder.cbranch(enter, self.head, self.end)
-        builder.position_at_end(self.head)
-        self.index = builder.phi(_I64)
-        self.index.add_incoming(start, self.before)
-        self.carried = []
-        for value in carried:
-            phi = builder.phi(value.type)
-            phi.add_incoming(value, self.before)
-            self.carried.append(phi)
-        self.initial = list(carried)
-        self.stop = stop
-
-    def close(self, carried: Sequence[Any] = ()) -> list[Any]:
-        """End the body; returns the carried values after the loop."""
-        builder = self.builder
-        following = builder.add(self.index, ir.Constant(_I64, self.step), flags=["nsw"])
-        again = builder.icmp_signed("<", following, self.stop)
-        tail = builder.block
-        builder.cbranch(again, self.head, self.end)
-        self.index.add_incoming(following, tail)
-        for phi, value in zip(self.carried, carried, strict=True):
-            phi.add_incoming(value, tail)
-        builder.position_at_end(self.end)
-        after = []
-        for first, value in zip(self.initial, carried, strict=True):
-            phi = builder.phi(value.type)
-            phi.add_incoming(first, self.before)
-            phi.add_incoming(value, tail)
-            after.append(phi)
-        return after
 
 
 def widest(nest: Nest) -> int:
     """Bytes of the widest value in a nest."""
     sizes = [e.dtype.itemsize for e in nest.expressions()]
     return max(sizes, default=1)
+
+
+def waits(nest: Nest) -> bool:
+    """Whether a turn is a long chain of operations, each waiting for the one before, so that two vectors take hardly longer than one:
+    a turn of 270 took 100 ns with one, and 70 with each of two. (What is not listed has code for whole vectors of its own.)"""
+    if not nest.across or nest.block is not None:
+        return False
+    length: dict[Expr, int] = {}
+    for expr in nest.expressions():
+        length[expr] = max((length[e] for e in operands_of(expr)), default=0)
+        if isinstance(expr, Apply):
+            if expr.function not in COSTS:
+                return False
+            length[expr] += COSTS[expr.function]
+    return max(length.values(), default=0) >= LONG_CHAIN
 
 
 class _NestWriter:
@@ -115,36 +100,37 @@ class _NestWriter:
         self.function = function
         self.address = dict(zip(self.buffers, function.args, strict=False))
         self.first, self.last = function.args[-2:]
-        offsets = list(nest.offsets())
-        self.outer = collapsed(nest.outer, 0, offsets)
+        self.outer, self.inner = nest.loops()
         if nest.across and not self.outer:
             self.outer = [(1, -1)]
-        self.inner = [collapsed(p.extents, len(nest.outer), offsets) for p in nest.phases]
+        self.any_length = nest.length() is not None
         self.builder = ir.IRBuilder(function.append_basic_block())
         # representative variable -> (value, lanes: whether it is the first of consecutive ones)
         self.variables: dict[int, Any] = {}
         self.lane_variable: int | None = None
         self.mask: Any = None
+        # where a block of what lies turned in memory stands, and the offset of its row there
+        self.turned: dict[Expr, tuple[Any, Any]] = {}
         self.memo: list[dict[Expr, Any]] = []
         self.sums: dict[Accumulate, Any] = {}
         size = widest(nest)
-        self.lanes = max(1, VECTOR_BITS // (8 * size))
+        self.lanes = max(1, VECTOR_BITS // (8 * size)) * (2 if waits(nest) else 1)
 
     # -- turns ---------------------------------------------------------------------------------------------------------------------------
     @property
-    def turns(self) -> int:
-        """How many turns the outer loops have, vectors counted as one."""
-        extents = [e for e, _ in self.outer]
-        if self.nest.across:
-            return math.prod(extents[:-1]) * -(-extents[-1] // self.lanes)
-        return math.prod(extents)
+    def grain(self) -> int:
+        """How many turns have to stay together."""
+        return self.lanes if self.any_length else 1
 
     @property
-    def work(self) -> int:
-        """Operations of all turns."""
-        per_turn = sum(math.prod(p.extents) for p in self.nest.phases)
-        count = sum(8 if isinstance(e, Apply) and e.function not in COSTS else 1 for e in self.nest.expressions())
-        return math.prod(self.nest.outer) * per_turn * max(count, 1) // max(len(self.nest.phases), 1)
+    def turns(self) -> int:
+        """How many turns the outer loops have, vectors counted as one where their number is known; or blocks of them."""
+        if self.nest.block is not None:
+            return math.prod(e for e, _ in self._blocks(self.nest.block))
+        extents = [e for e, _ in self.outer]
+        if self.nest.across and not self.any_length:
+            return math.prod(extents[:-1]) * -(-extents[-1] // self.lanes)
+        return math.prod(extents)
 
     def write(self) -> None:
         """The function's body."""
@@ -166,7 +152,7 @@ class _NestWriter:
                 rest = self.builder.udiv(rest, ir.Constant(_I64, extent))
 
     def _write_rows(self) -> None:
-        loop = _Loop(self.builder, self.first, self.last, 1)
+        loop = Loop(self.builder, self.first, self.last, 1)
         self._split(loop.index, self.outer)
         self.memo = [{}]
         for phase, inner in zip(self.nest.phases, self.inner, strict=True):
@@ -196,7 +182,7 @@ class _NestWriter:
         state = [v for row in sums for s in row for v in s.values]
         loops = []
         for outer_extent, outer_variable in inner[:-1]:
-            loop = _Loop(self.builder, ir.Constant(_I64, 0), ir.Constant(_I64, outer_extent), 1, state)
+            loop = Loop(self.builder, ir.Constant(_I64, 0), ir.Constant(_I64, outer_extent), 1, state)
             self.variables[outer_variable] = loop.index
             state = loop.carried
             loops.append(loop)
@@ -208,7 +194,7 @@ class _NestWriter:
             if turns == 0:
                 continue
             stop = start + turns * step * width
-            loop = _Loop(self.builder, ir.Constant(_I64, start), ir.Constant(_I64, stop), step * width, state)
+            loop = Loop(self.builder, ir.Constant(_I64, start), ir.Constant(_I64, stop), step * width, state)
             state = list(loop.carried)
             for k in range(step):
                 at = self.builder.add(loop.index, ir.Constant(_I64, k * width), flags=["nsw"]) if k else loop.index
@@ -250,6 +236,12 @@ class _NestWriter:
     def _write_across(self) -> None:
         """Nests whose lanes are turns of the last outer loop."""
         extent, variable = self.outer[-1]
+        if self.any_length:
+            self._write_any_length(variable, self.lanes)
+            return
+        if self.nest.block is not None:
+            self._write_blocks(self.nest.block)
+            return
         width = min(self.lanes, 1 << (extent - 1).bit_length()) if extent > 1 else 1
         self.lanes = width
         per_row = -(-extent // width)
@@ -258,19 +250,17 @@ class _NestWriter:
             # whole vectors, then what is left of the last one
             stop = ir.Constant(_I64, full)
             last = self.builder.select(self.builder.icmp_signed("<", self.last, stop), self.last, stop)
-            loop = _Loop(self.builder, self.first, last, 1)
-            self.variables[variable] = self.builder.mul(loop.index, ir.Constant(_I64, width), flags=["nsw"])
-            self._across_turn(variable, width, None)
-            loop.close()
+            self._write_vectors(
+                variable, width, *[self.builder.mul(at, ir.Constant(_I64, width), flags=["nsw"]) for at in (self.first, last)]
+            )
             if rest:
                 with self.builder.if_then(self.builder.icmp_signed(">", self.last, stop)):
-                    self.variables[variable] = ir.Constant(_I64, full * width)
-                    self._across_turn(variable, width, rest)
+                    self._across_turn(variable, width, _mask(width, rest), [ir.Constant(_I64, full * width)])
             return
         # rows of vectors; a thread's stretch may begin and end within a row
         row_first = self.builder.udiv(self.first, ir.Constant(_I64, per_row))
         row_last = self.builder.udiv(self.builder.add(self.last, ir.Constant(_I64, per_row - 1)), ir.Constant(_I64, per_row))
-        rows = _Loop(self.builder, row_first, row_last, 1)
+        rows = Loop(self.builder, row_first, row_last, 1)
         self._split(rows.index, self.outer[:-1])
         base = self.builder.mul(rows.index, ir.Constant(_I64, per_row), flags=["nsw"])
         low = self.builder.sub(self.first, base)
@@ -279,45 +269,145 @@ class _NestWriter:
         high = self.builder.sub(self.last, base)
         stop = ir.Constant(_I64, full)
         above = self.builder.icmp_signed(">", high, stop)
-        loop = _Loop(self.builder, low, self.builder.select(above, stop, high), 1)
-        self.variables[variable] = self.builder.mul(loop.index, ir.Constant(_I64, width), flags=["nsw"])
-        self._across_turn(variable, width, None)
-        loop.close()
+        high = self.builder.select(above, stop, high)
+        self._write_vectors(variable, width, *[self.builder.mul(at, ir.Constant(_I64, width), flags=["nsw"]) for at in (low, high)])
         if rest:
             with self.builder.if_then(above):
-                self.variables[variable] = ir.Constant(_I64, full * width)
-                self._across_turn(variable, width, rest)
+                self._across_turn(variable, width, _mask(width, rest), [ir.Constant(_I64, full * width)])
         rows.close()
 
-    def _across_turn(self, variable: int, width: int, rest: int | None) -> None:
+    def _write_any_length(self, variable: int, width: int) -> None:
+        """Turns that are elements: whole vectors, then what is left."""
+        builder = self.builder
+        rest = builder.urem(builder.sub(self.last, self.first), ir.Constant(_I64, width))
+        stop = builder.sub(self.last, rest)
+        self._write_vectors(variable, width, self.first, stop)
+        with builder.if_then(builder.icmp_signed(">", rest, ir.Constant(_I64, 0))):
+            lanes = Lanes(builder, width)
+            number = ir.Constant(lanes.vector(_I64), list(range(width)))
+            self._across_turn(variable, width, builder.icmp_signed("<", number, lanes.spread(rest)), [stop])
+
+    def _blocks(self, block: Block) -> list[tuple[int, int]]:
+        """Loops over the other outer variables, then the number of a block along rows, and along columns."""
+        others = [(e, v) for e, v in self.outer[:-1] if v != block.row]
+        rows = next(e for e, v in self.outer if v == block.row)
+        return [*others, (-(-rows // block.rows), block.row), (-(-self.outer[-1][0] // block.columns), self.outer[-1][1])]
+
+    def _write_blocks(self, block: Block) -> None:
+        """Turns that are blocks: what lies turned in memory is copied first, to places that the rows of a block then read."""
+        builder = self.builder
+        number = lambda n: ir.Constant(_I64, n)  # noqa: E731
+        columns, lane = self.outer[-1]
+        rows = next(e for e, v in self.outer if v == block.row)
+        width = min(self.lanes, block.columns)
+        self.lanes = width
+        places = [builder.alloca(memory_type(e.dtype), size=block.rows * block.columns) for e in block.turned]
+        for place in places:
+            place.align = VECTOR_BITS // 8
+        turn = Loop(builder, self.first, self.last, 1)
+        self._split(turn.index, self._blocks(block))
+        first_row = builder.mul(self.variables[block.row], number(block.rows))
+        first_column = builder.mul(self.variables[lane], number(block.columns))
+        self.variables.update({block.row: first_row, lane: first_column})
+        extents = []
+        for extent, first, size in ((rows, first_row, block.rows), (columns, first_column, block.columns)):
+            rest = builder.sub(number(extent), first)
+            extents.append(builder.select(builder.icmp_signed("<", rest, number(size)), rest, number(size)))
+        for load, place in zip(block.turned, places, strict=True):
+            function = small_transpose(builder.module, load.dtype.itemsize)
+            source = builder.gep(self.address[load.buffer], [self._offset(load.offset, 1)], source_etype=memory_type(load.dtype))
+            builder.call(function, [place, source, *extents, number(block.columns), number(load.offset.coefficient(lane))])
+        row = Loop(builder, number(0), extents[0], 1)
+        self.variables[block.row] = builder.add(first_row, row.index)
+        # what is read at a column stands so much before it
+        ahead = builder.sub(builder.mul(row.index, number(block.columns)), first_column)
+        self.turned = {load: (place, ahead) for load, place in zip(block.turned, places, strict=True)}
+        whole = number(columns // width * width)
+        end = builder.add(first_column, number(block.columns))
+        beyond = builder.icmp_signed(">", end, whole)
+        self._write_vectors(lane, width, first_column, builder.select(beyond, whole, end))
+        if columns % width:
+            with builder.if_then(beyond):
+                self._across_turn(lane, width, _mask(width, columns % width), [whole])
+        row.close()
+        turn.close()
+
+    def _write_vectors(self, variable: int, width: int, start: Any, stop: Any) -> None:
+        """Whole vectors of the last outer loop, from one element up to another; where there are sums, several at once."""
+        builder = self.builder
+        several = self._side_by_side(width)
+        if several > 1:
+            size = ir.Constant(_I64, several * width)
+            count = builder.sub(stop, start)
+            middle = builder.sub(stop, builder.srem(count, size))
+            middle = builder.select(builder.icmp_signed(">", count, ir.Constant(_I64, 0)), middle, start)
+            self._write_turns(variable, width, start, middle, several)
+            start = middle
+        self._write_turns(variable, width, start, stop, 1)
+
+    def _write_turns(self, variable: int, width: int, start: Any, stop: Any, several: int) -> None:
+        loop = Loop(self.builder, start, stop, several * width)
+        places = [self.builder.add(loop.index, ir.Constant(_I64, k * width), flags=["nsw"]) if k else loop.index for k in range(several)]
+        self._across_turn(variable, width, None, places)
+        loop.close()
+
+    def _side_by_side(self, width: int) -> int:
+        """How many vectors of the last outer loop are summed up at once: they read as many cache lines of each row side by side, as far as
+        there are registers for the sums."""
+        vectors = 0
+        for phase, inner in zip(self.nest.phases, self.inner, strict=True):
+            items = [i for i in phase.body if isinstance(i, Accumulate)] if inner else []
+            sums = [_partial(self, item, width, self._is_long(inner)) for item in items]
+            vectors = max(vectors, sum(len(s.values) * -(-s.dtype.itemsize * width * 8 // VECTOR_BITS) for s in sums))
+        if vectors == 0 or len(list(self.nest.expressions())) > LARGEST_SIDE_BY_SIDE:
+            return 1
+        return max(1, min(SIDE_BY_SIDE, SUM_REGISTERS // vectors))
+
+    @staticmethod
+    def _is_long(inner: Sequence[tuple[int, int]]) -> bool:
+        return math.prod(e for e, _ in inner) > LONG_SUM // (UNROLL * 16)
+
+    def _across_turn(self, variable: int, width: int, mask: Any, places: Sequence[Any]) -> None:
+        """One turn of the outer loops for vectors that begin at `places`, all whole or the only one with lanes off."""
         self.lane_variable = variable
-        self.mask = None if rest is None or width == 1 else _mask(width, rest)
-        self.memo = [{}]
+        self.mask = mask
+        # what each of them has
+        memos: list[list[dict[Expr, Any]]] = [[{}] for _ in places]
+        found: list[dict[Accumulate, Any]] = [{} for _ in places]
+
+        def each() -> Iterator[int]:
+            for k, place in enumerate(places):
+                self.variables[variable], self.memo, self.sums = place, memos[k], found[k]
+                yield k
+
         for phase, inner in zip(self.nest.phases, self.inner, strict=True):
             if not inner:
-                for item in phase.body:
-                    value = self.value(item.value, width)
-                    if isinstance(item, Store):
-                        self._store(item, value, width)
-                    else:
-                        self.sums[item] = value
+                for _ in each():
+                    for item in phase.body:
+                        value = self.value(item.value, width)
+                        if isinstance(item, Store):
+                            self._store(item, value, width)
+                        else:
+                            self.sums[item] = value
                 continue
-            self._enter(phase)
+            for _ in each():
+                self._enter(phase)
             items = [i for i in phase.body if isinstance(i, Accumulate)]
-            long = math.prod(e for e, _ in inner) > LONG_SUM // (UNROLL * 16)
-            sums = [[_partial(self, item, width, long)] for item in items]
-            state = [v for row in sums for s in row for v in s.values]
+            sums = [[[_partial(self, item, width, self._is_long(inner))] for item in items] for _ in places]
+            state = [v for rows in sums for row in rows for s in row for v in s.values]
+            size = len(state) // len(places)
             loops = []
             for extent, inner_variable in inner:
-                loop = _Loop(self.builder, ir.Constant(_I64, 0), ir.Constant(_I64, extent), 1, state)
+                loop = Loop(self.builder, ir.Constant(_I64, 0), ir.Constant(_I64, extent), 1, state)
                 self.variables[inner_variable] = loop.index
                 state = loop.carried
                 loops.append(loop)
-            state = self._turn(phase, sums, state, 0, width, None)
+            state = [v for k in each() for v in self._turn(phase, sums[k], state[k * size : (k + 1) * size], 0, width, None)]
             for loop in reversed(loops):
                 state = loop.close(state)
-            for (partial,), (part,) in _parts(sums, state):
-                self.sums[partial.item] = partial.lanes_total(part)
+            for k in each():
+                for (partial,), (part,) in _parts(sums[k], state[k * size : (k + 1) * size]):
+                    self.sums[partial.item] = partial.lanes_total(part)
         self.mask = None
         self.lane_variable = None
 
@@ -432,11 +522,17 @@ class _NestWriter:
         builder = self.builder
         element = memory_type(load.dtype)
         step = 0 if self.lane_variable is None else load.offset.coefficient(self.lane_variable)
-        offset = self._offset(load.offset, width)
+        base, offset = self.address[load.buffer], None
+        if load in self.turned:
+            base, ahead = self.turned[load]
+            assert self.lane_variable is not None
+            step, offset = 1, builder.add(ahead, self.variables[self.lane_variable])
+        else:
+            offset = self._offset(load.offset, width)
         align = load.dtype.itemsize
         if isinstance(offset.type, ir.VectorType):
             return self._gathered(load, offset, width)
-        address = builder.gep(self.address[load.buffer], [offset], source_etype=element)
+        address = builder.gep(base, [offset], source_etype=element)
         if width == 1 or step == 0:
             value = builder.load(address, typ=element, align=align)
             width = 1
@@ -551,6 +647,16 @@ def _masked(builder: ir.IRBuilder, kind: str, vector: ir.Type, address: Any, ali
     return builder.call(function, [value, address, number, mask])
 
 
+def _added(builder: ir.IRBuilder, vector: Any) -> Any:
+    """The sum of integer lanes."""
+    module = builder.module
+    name = f"llvm.vector.reduce.add.v{vector.type.count}{vector.type.element.intrinsic_name}"
+    function = module.globals.get(name)
+    if function is None:
+        function = ir.Function(module, ir.FunctionType(vector.type.element, [vector.type]), name)
+    return builder.call(function, [vector])
+
+
 def _parts(sums: Sequence[list[_Sum]], state: Sequence[Any]) -> Iterator[tuple[list[_Sum], list[Sequence[Any]]]]:
     """Each row of partial sums with its values, of all values in a row."""
     place = 0
@@ -632,6 +738,9 @@ class _Sum:
             values = [lanes.apply(self.item.kind, values[i : i + 2], self.dtype, self.dtype) for i in range(0, len(values), 2)]
         (value,) = values
         width = self.width
+        if width > 1 and self.item.kind == "add" and self.dtype.kind in "iu":
+            # (by halves, LLVM 22 ends the process over counts of some of the lanes with AVX-512: "Unexpected illegal type!")
+            value, width = _added(builder, value), 1
         while width > 1:
             width //= 2
             half = ir.VectorType(value.type.element, width) if width > 1 else None
@@ -709,6 +818,7 @@ class _Running(_Sum):
         return state[0]
 
 
+@dataclass(slots=True, eq=False)
 class _Row:
     """One call in a kernel's table.
 
@@ -716,12 +826,66 @@ class _Row:
         function: what runs it: `void (ptr pointers, i64 first, i64 last)`.
         buffers: the memory that it is told of, in order.
         turns: how many there are to share out.
-        shared: whether threads share them.
+        grain: how many of them stay together.
+        work: operations of all.
+        weight, start, total: threads share a line of that total length evenly; each grain takes so much of it, the first one from `start`
+            on; a thread takes the grains that begin in its part. Total 0: one thread takes all.
+        waits: whether threads wait for one another before.
     """
 
-    def __init__(self, function: ir.Function, buffers: Sequence[Buffer], turns: int, work: int) -> None:
-        self.function, self.buffers, self.turns = function, buffers, turns
-        self.shared = turns > 1 and work >= PARALLEL_WORK
+    function: ir.Function
+    buffers: Sequence[Buffer]
+    turns: int
+    grain: int
+    work: int
+    weight: int = 1
+    start: int = 0
+    total: int = 0
+    waits: bool = False
+
+    @property
+    def grains(self) -> int:
+        """How many there are."""
+        return -(-self.turns // self.grain)
+
+
+def work_of(item: Item) -> int:
+    """Operations of all turns."""
+    if isinstance(item, MatrixProduct):
+        return item.rows * item.columns * item.inner
+    if isinstance(item, Copy):
+        return item.result.size
+    per_turn = sum(math.prod(p.extents) for p in item.phases)
+    count = sum(8 if isinstance(e, Apply) and e.function not in COSTS else 1 for e in item.expressions())
+    return math.prod(item.outer) * per_turn * max(count, 1) // max(len(item.phases), 1)
+
+
+def _share_out(section: Sequence[_Row]) -> None:
+    """How threads share a section. Nests of one function are one line, by their turns; what is small, or has few turns, of several
+    functions is one, by its work, which is no more than a guess."""
+    alike: dict[ir.Function, list[_Row]] = {}
+    for row in section:
+        alike.setdefault(row.function, []).append(row)
+        if row.work < SMALLEST_SPLIT:
+            row.grain = row.turns
+    if sum(row.work for row in section) < PARALLEL_WORK or sum(row.grains for row in section) < 2:
+        return
+    mixed: list[_Row] = []
+    for rows in alike.values():
+        if sum(row.work for row in rows) < PARALLEL_WORK or sum(row.grains for row in rows) < MANY:
+            mixed += rows
+        else:
+            _line_up(rows, [row.grain for row in rows])
+    _line_up(mixed, [max(row.work // row.grains, 1) for row in mixed])
+
+
+def _line_up(rows: Sequence[_Row], weights: Sequence[int]) -> None:
+    total = 0
+    for row, weight in zip(rows, weights, strict=True):
+        row.weight, row.start = weight, total
+        total += row.grains * weight
+    for row in rows:
+        row.total = total
 
 
 def write(
@@ -730,7 +894,8 @@ def write(
     """The module of a kernel, and whether more than one thread is of use to it.
 
     What runs is a table: one row per nest, which says what to call, on what memory, and how many turns there are to share. So the time
-    that a module takes to compile follows the nests that differ, not how often they come (sweeps, time steps).
+    that a module takes to compile follows the nests that differ, not how often they come (sweeps, time steps, parameters of a network).
+    Threads wait for one another between sections, where either of two was shared.
 
     Args:
         aliased: what may be the same memory as another buffer.
@@ -742,30 +907,36 @@ def write(
         plan = {b: (k, 0, b.size * b.dtype.itemsize if b.private else 0) for k, b in enumerate(kernel.buffers)}
     written: dict[tuple, tuple[ir.Function, int, int]] = {}
     rows: list[_Row] = []
-    for nest in kernel.nests:
-        content = nest.content()
-        if isinstance(nest, Nest):
-            content = (content, *[b in aliased for b in nest.buffers()])
-        found = written.get(content)
-        if found is None:
-            function, turns, work = _function_of(module, nest, len(written), aliased)
-            found = written[content] = (_unpacking(module, function, len(nest.buffers())), turns, work)
-        rows.append(_Row(found[0], nest.buffers(), *found[1:]))
+    shared = False
+    for section in kernel.sections():
+        first = len(rows)
+        for nest in section:
+            content = nest.content()
+            if isinstance(nest, Nest):
+                content = (content, *[b in aliased for b in nest.buffers()])
+            found = written.get(content)
+            if found is None:
+                function, turns, grain = _function_of(module, nest, len(written), aliased)
+                found = written[content] = (_unpacking(module, function, len(nest.buffers())), turns, grain)
+            length = nest.length() if isinstance(nest, Nest) else None
+            rows.append(_Row(found[0], nest.buffers(), found[1] if length is None else length, found[2], work_of(nest)))
+        _share_out(rows[first:])
+        before, shared = shared, any(row.total for row in rows[first:])
+        rows[first].waits = first > 0 and (shared or before)
     _write_table(module, name, rows, plan)
-    return module, any(row.shared for row in rows)
+    return module, any(row.total for row in rows)
 
 
-def _function_of(
-    module: ir.Module, nest: Nest | MatrixProduct | Copy, number: int, aliased: Collection[Buffer]
-) -> tuple[ir.Function, int, int]:
-    """`void (ptr ..., i64 first, i64 last)` for the memory of a nest and a stretch of its turns; how many turns, and their work."""
+def _function_of(module: ir.Module, nest: Item, number: int, aliased: Collection[Buffer]) -> tuple[ir.Function, int, int]:
+    """`void (ptr ..., i64 first, i64 last)` for the memory of a nest and a stretch of its turns; how many turns, and how many of them
+    stay together."""
     if isinstance(nest, MatrixProduct):
-        return _write_product(module, nest, f"product{number}"), max(nest.rows, nest.columns), nest.rows * nest.columns * nest.inner
+        return _write_product(module, nest, f"product{number}"), max(nest.rows, nest.columns), 1
     if isinstance(nest, Copy):
-        return _write_copy(module, nest, f"copy{number}"), math.prod(nest.shape[:-1]), nest.result.size
+        return _write_copy(module, nest, f"copy{number}"), math.prod(nest.shape[:-1]), 1
     writer = _NestWriter(module, nest, f"nest{number}", aliased)
     writer.write()
-    return writer.function, writer.turns, writer.work
+    return writer.function, writer.turns, writer.grain
 
 
 def _unpacking(module: ir.Module, function: ir.Function, count: int) -> ir.Function:
@@ -793,39 +964,55 @@ def _write_table(module: ir.Module, name: str, rows: Sequence[_Row], plan: Mappi
     function = ir.Function(module, ir.FunctionType(ir.VoidType(), [_PTR, _I64, _I64, barrier_type.as_pointer()]), name)
     addresses, thread, threads, barrier = function.args
     builder = ir.IRBuilder(function.append_basic_block())
-    # a row: function, first pointer, end of its pointers, turns, whether they are shared, whether threads wait for one another before
+    # a row: function, first pointer, end of its pointers, and what it says of its turns
     places: list[int] = []
-    columns: list[list[Any]] = [[], [], [], [], []]
-    for k, row in enumerate(rows):
+    names = ("begins", "ends", "turns", "grains", "weights", "starts", "totals", "waits")
+    columns: list[list[Any]] = [[] for _ in names]
+    for row in rows:
         first = len(places) // 3
         for buffer in row.buffers:
             places.extend(plan[buffer])
-        waits = k > 0 and (row.shared or rows[k - 1].shared)
-        for column, value in zip(columns, (first, len(places) // 3, row.turns, int(row.shared), int(waits)), strict=True):
+        said = (first, len(places) // 3, row.turns, row.grain, row.weight, row.start, row.total, int(row.waits))
+        for column, value in zip(columns, said, strict=True):
             column.append(value)
     if not rows:
         builder.ret_void()
         return
     most = max(len(row.buffers) for row in rows)
     pointers = builder.alloca(_PTR, most)
+    stretch = [builder.alloca(_I64), builder.alloca(_I64)]
     functions = ir.GlobalVariable(module, ir.ArrayType(_PTR, len(rows)), "functions")
     functions.linkage, functions.global_constant = "internal", True
     functions.initializer = ir.Constant(functions.value_type, [row.function for row in rows])
-    tables = [_constants(module, n, c, _I64) for n, c in zip(("begins", "ends", "turns", "shared", "waits"), columns, strict=True)]
+    tables = [_constants(module, n, c, _I64) for n, c in zip(names, columns, strict=True)]
     where = _constants(module, "places", places or [0], _I64)
     number = lambda n: ir.Constant(_I64, n)  # noqa: E731
 
     def entry(table: Any, at: Any) -> Any:
         return builder.load(builder.gep(table, [at], source_etype=_I64), typ=_I64)
 
-    loop = _Loop(builder, number(0), number(len(rows)), 1)
-    begin, end, turns, shared, waits = (entry(table, loop.index) for table in tables)
+    loop = Loop(builder, number(0), number(len(rows)), 1)
+    begin, end, turns, grain, weight, start, total, waits = (entry(table, loop.index) for table in tables)
     several = builder.icmp_signed(">", threads, number(1))
     with builder.if_then(builder.and_(several, builder.icmp_signed("!=", waits, number(0)))):
         builder.call(barrier, [])
-    shares = builder.icmp_signed("!=", shared, number(0))
-    with builder.if_then(builder.or_(shares, builder.icmp_signed("==", thread, number(0)))):
-        each = _Loop(builder, begin, end, 1)
+    shares = builder.and_(several, builder.icmp_signed("!=", total, number(0)))
+    with builder.if_else(shares) as (part, whole):
+        with part:
+            for at, place in zip((thread, builder.add(thread, number(1))), stretch, strict=True):
+                ahead = builder.sub(builder.udiv(builder.mul(total, at), threads), start)
+                ahead = builder.select(builder.icmp_signed(">", ahead, number(0)), ahead, number(0))
+                # the grains that begin before
+                count = builder.udiv(builder.add(ahead, builder.sub(weight, number(1))), weight)
+                ahead = builder.mul(count, grain)
+                builder.store(builder.select(builder.icmp_signed("<", ahead, turns), ahead, turns), place)
+        with whole:
+            first_thread = builder.icmp_signed("==", thread, number(0))
+            builder.store(number(0), stretch[0])
+            builder.store(builder.select(first_thread, turns, number(0)), stretch[1])
+    low, high = (builder.load(place, typ=_I64) for place in stretch)
+    with builder.if_then(builder.icmp_signed("<", low, high)):
+        each = Loop(builder, begin, end, 1)
         at = builder.mul(each.index, number(3))
         address = builder.load(builder.gep(addresses, [entry(where, at)], source_etype=_PTR), typ=_PTR)
         offset = entry(where, builder.add(at, number(1)))
@@ -833,12 +1020,10 @@ def _write_table(module: ir.Module, name: str, rows: Sequence[_Row], plan: Mappi
         pointer = builder.gep(address, [builder.add(offset, own)], source_etype=ir.IntType(8))
         builder.store(pointer, builder.gep(pointers, [builder.sub(each.index, begin)], source_etype=_PTR))
         each.close()
-        low = builder.udiv(builder.mul(turns, thread), threads)
-        high = builder.udiv(builder.mul(turns, builder.add(thread, number(1))), threads)
         called = builder.load(
             builder.gep(functions, [loop.index], source_etype=_PTR), typ=ir.FunctionType(ir.VoidType(), [_PTR, _I64, _I64]).as_pointer()
         )
-        builder.call(called, [pointers, builder.select(shares, low, number(0)), builder.select(shares, high, turns)])
+        builder.call(called, [pointers, low, high])
     loop.close()
     builder.ret_void()
 
@@ -894,7 +1079,7 @@ def _write_product(module: ir.Module, product: MatrixProduct, name: str) -> ir.F
                 if by_rows:
                     _copy_bytes(builder, result, base, builder.mul(turns, size(product.columns * dtype.itemsize)))
                 else:
-                    row = _Loop(builder, size(0), size(product.rows), 1)
+                    row = Loop(builder, size(0), size(product.rows), 1)
                     at = builder.mul(row.index, size(product.columns))
                     to, source = (builder.gep(p, [at], source_etype=element) for p in (result, base))
                     _copy_bytes(builder, to, source, builder.mul(turns, size(dtype.itemsize)))
@@ -956,7 +1141,7 @@ def _write_copy(module: ir.Module, copy: Copy, name: str) -> ir.Function:
                     loaded = loaded if loaded.type == _I64 else builder.sext(loaded, _I64)
                     value = builder.add(value, builder.mul(loaded, number(step)))
                 starts.append(value)
-            rows = _Loop(builder, first, last, 1)
+            rows = Loop(builder, first, last, 1)
             rest, inside = rows.index, ir.Constant(ir.IntType(1), 1)
             for axis in reversed(range(len(copy.shape) - 1)):
                 at = builder.urem(rest, number(copy.shape[axis]))

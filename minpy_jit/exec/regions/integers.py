@@ -15,9 +15,18 @@ if TYPE_CHECKING:
 OF_INTEGERS: dict[str, Emit] = {}
 
 
-def _integer(name: str) -> Callable[[Emit], Emit]:
+def _integer(name: str, called: int | None = None) -> Callable[[Emit], Emit]:
+    """Enter a function into the table. `called`: the bits of an element from which on it is a function of the module, compiled once however
+    often it is used (as what takes dozens of instructions for each lane)."""
+
     def enter(emit: Emit) -> Emit:
-        OF_INTEGERS[name] = emit
+        def call(lanes: Lanes, xs: Sequence[Any], given: np.dtype, result: np.dtype) -> Any:
+            # by a constant it takes few
+            if called is None or 8 * given.itemsize < called or isinstance(xs[1], ir.Constant):
+                return emit(lanes, xs, given, result)
+            return lanes.outlined(f"{name}.{given}", xs, lambda lanes, xs: emit(lanes, xs, given, result))
+
+        OF_INTEGERS[name] = call
         return emit
 
     return enter
@@ -61,7 +70,7 @@ def _crosses(lanes: Lanes, remainder: Any, y: Any, dtype: np.dtype) -> Any:
     return builder.and_(opposite, builder.icmp_unsigned("!=", remainder, zero))
 
 
-@_integer("floor_divide")
+@_integer("floor_divide", called=64)
 def _floor_divide(lanes: Lanes, xs: Sequence[Any], given: np.dtype, result: np.dtype) -> Any:
     quotient, remainder = _divided(lanes, xs[0], xs[1], given)
     if given.kind == "u":
@@ -70,7 +79,7 @@ def _floor_divide(lanes: Lanes, xs: Sequence[Any], given: np.dtype, result: np.d
     return lanes.builder.select(_crosses(lanes, remainder, xs[1], given), lower, quotient)
 
 
-@_integer("remainder")
+@_integer("remainder", called=64)
 def _remainder(lanes: Lanes, xs: Sequence[Any], given: np.dtype, result: np.dtype) -> Any:
     _, remainder = _divided(lanes, xs[0], xs[1], given)
     if given.kind == "u":
@@ -78,7 +87,7 @@ def _remainder(lanes: Lanes, xs: Sequence[Any], given: np.dtype, result: np.dtyp
     return lanes.builder.select(_crosses(lanes, remainder, xs[1], given), lanes.builder.add(remainder, xs[1]), remainder)
 
 
-@_integer("fmod")
+@_integer("fmod", called=64)
 def _fmod(lanes: Lanes, xs: Sequence[Any], given: np.dtype, result: np.dtype) -> Any:
     return _divided(lanes, xs[0], xs[1], given)[1]
 
@@ -101,7 +110,7 @@ def _right_shift(lanes: Lanes, xs: Sequence[Any], given: np.dtype, result: np.dt
     return builder.ashr(x, builder.select(within, by, lanes.constant(given, bits - 1)))
 
 
-@_integer("power")
+@_integer("power", called=8)
 def _power(lanes: Lanes, xs: Sequence[Any], given: np.dtype, result: np.dtype) -> Any:
     """By squaring, for as many bits as the largest exponent of the lanes has."""
     base, exponent = xs

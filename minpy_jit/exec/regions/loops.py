@@ -1,16 +1,22 @@
 """The loop representation: what a region does, as loop nests over memory.
 
-A kernel is a row of nests. A nest has outer loops, whose turns are independent (threads share them), and inside, one after another, phases:
-loops of their own over what remains, that store elements or accumulate. Either the last outer loop is run in vectors of lanes, or the last
-loop of each phase. Addresses are affine in the loop variables; values are expressions, shared where they are equal.
+A kernel is a row of sections, a section some nests that need nothing of one another. A nest has outer loops, whose turns are independent
+(threads share them), and inside, one after another, phases: loops of their own over what remains, that store elements or accumulate. Either
+the last outer loop is run in vectors of lanes, or the last loop of each phase. Addresses are affine in the loop variables; values are
+expressions, shared where they are equal.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 
 import numpy as np
+
+# bytes below which an element is narrow: see `Nest.length`
+NARROW = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +189,22 @@ class Phase:
     body: list[Store | Accumulate] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Block:
+    """Turns of two outer loops in blocks: of the last one, whose turns are columns, and another one.
+
+    Attributes:
+        row: the variable of the other loop.
+        rows, columns: of a block.
+        turned: loads whose elements lie one after another along the rows: a block of them is copied first, with its columns side by side.
+    """
+
+    row: int
+    rows: int
+    columns: int
+    turned: tuple[Load, ...]
+
+
 @dataclass(slots=True, eq=False)
 class Nest:
     """Outer loops and phases. Variables 0 to `len(outer) - 1` are the outer loops', those after it the phase's.
@@ -191,11 +213,13 @@ class Nest:
         outer: extents of the outer loops; their turns are independent.
         phases: run one after another in each turn.
         across: whether the lanes of a vector are turns of the last outer loop (else of each phase's last loop).
+        block: where given, the order of its turns (see blocks.py).
     """
 
     outer: tuple[int, ...]
     phases: list[Phase]
     across: bool
+    block: Block | None = None
 
     def expressions(self) -> Iterator[Expr]:
         """All values, each once, operands first."""
@@ -212,17 +236,46 @@ class Nest:
     def buffers(self) -> list[Buffer]:
         """The memory that it reads and writes, by first use."""
         found: dict[Buffer, None] = {e.buffer: None for e in self.expressions() if isinstance(e, Load)}
-        found.update({item.buffer: None for phase in self.phases for item in phase.body if isinstance(item, Store)})
+        found.update(dict.fromkeys(self.writes()))
         return list(found)
+
+    def writes(self) -> list[Buffer]:
+        """The memory that it writes."""
+        return [item.buffer for phase in self.phases for item in phase.body if isinstance(item, Store)]
+
+    def loops(self) -> tuple[list[tuple[int, int]], list[list[tuple[int, int]]]]:
+        """The outer loops, and those of each phase, as few as possible (see `collapsed`)."""
+        offsets = list(self.offsets())
+        return collapsed(self.outer, 0, offsets), [collapsed(p.extents, len(self.outer), offsets) for p in self.phases]
+
+    def length(self) -> int | None:
+        """How many turns its one outer loop has, where its function need not know: it goes by whole vectors through memory, and the lanes
+        that are off at the end are told by a mask. (Of narrow elements, a mask that only the run knows costs a branch per lane on CPUs
+        without AVX-512.) None: its loops are not such."""
+        outer, _ = self.loops()
+        if not self.across or len(outer) != 1 or any(b.dtype.itemsize < NARROW for b in self.buffers()):
+            return None
+        ((extent, variable),) = outer
+        for phase in self.phases:
+            for item in phase.body:
+                if isinstance(item, Store) and (item.offset.dynamic or item.offset.coefficient(variable) != 1):
+                    return None
+        for expr in self.expressions():
+            if isinstance(expr, Load) and (expr.offset.dynamic or expr.offset.coefficient(variable) not in (0, 1)):
+                return None
+        return extent
 
     def content(self) -> tuple:
         """What it does, whatever memory it does it on: equal for nests that one function can run, with its buffers in order."""
         number = {b: k for k, b in enumerate(self.buffers())}
         place: dict[Expr, int] = {}
         sums: dict[Accumulate, int] = {}
+        outer, inner = self.loops()
+        # merged loops are counted by one variable
+        loop = {v: k for k, v in enumerate(v for loops in (outer, *inner) for _, v in loops)}
 
         def affine(at: Affine) -> tuple:
-            return at.const, at.terms, tuple((place[e], c) for e, c in at.dynamic)
+            return at.const, tuple((loop[v], c) for v, c in at.terms if v in loop), tuple((place[e], c) for e, c in at.dynamic)
 
         for phase in self.phases:
             for item in phase.body:
@@ -245,15 +298,17 @@ class Nest:
                 row = ("register", sums[expr.accumulator])
             rows.append((expr.dtype, *row))
         phases = []
-        for phase in self.phases:
+        for phase, loops in zip(self.phases, inner, strict=True):
             body = tuple(
                 (number[item.buffer], affine(item.offset), place[item.value], item.combine)
                 if isinstance(item, Store)
                 else (item.kind, item.dtype, place[item.value], sums[item], item.running, item.factor is not None and place[item.factor])
                 for item in phase.body
             )
-            phases.append((phase.extents, body))
-        return self.outer, self.across, tuple(rows), tuple(phases), tuple(b.dtype for b in number)
+            phases.append((tuple(e for e, _ in loops), body))
+        extents = tuple(e for e, _ in outer) if self.length() is None else None
+        block = None if self.block is None else (loop[self.block.row], self.block.rows, self.block.columns)
+        return extents, self.across, block, tuple(rows), tuple(phases), tuple(b.dtype for b in number)
 
     def offsets(self) -> Iterator[Affine]:
         """All offsets and indices."""
@@ -297,6 +352,10 @@ class MatrixProduct:
         base = () if self.base is None else (self.base,)
         return list(dict.fromkeys((self.result, self.left, self.right, *base, *self.scale[1], *self.base_scale[1])))
 
+    def writes(self) -> list[Buffer]:
+        """The memory that it writes."""
+        return [self.result]
+
     def content(self) -> tuple:
         """What it does, whatever memory it does it on (see `Nest.content`)."""
         number = {b: k for k, b in enumerate(self.buffers())}
@@ -327,6 +386,10 @@ class Copy:
         """The memory that it reads and writes, each once."""
         return list(dict.fromkeys((self.result, self.source, *self.scalars())))
 
+    def writes(self) -> list[Buffer]:
+        """The memory that it writes."""
+        return [self.result]
+
     def content(self) -> tuple:
         """What it does, whatever memory it does it on (see `Nest.content`)."""
         number = {b: k for k, b in enumerate(self.buffers())}
@@ -334,12 +397,34 @@ class Copy:
         return "copy", self.result.dtype, self.shape, self.box is None, tuple((a, tuple(b), c) for a, b, c in box)
 
 
+Item = Nest | MatrixProduct | Copy
+
+
 @dataclass(slots=True, eq=False)
 class Kernel:
-    """Nests in order, and the memory that they share: `buffers[k]` is address number k."""
+    """Nests in order, and the memory that they share: `buffers[k]` is address number k.
 
-    nests: list[Nest | MatrixProduct | Copy]
+    Attributes:
+        joined: how many nests there are in each section, in order: they need nothing of one another, and threads share their turns in one
+            go (see join.py). Where not said, one.
+    """
+
+    nests: list[Item]
     buffers: list[Buffer]
+    joined: list[int] = field(default_factory=list)
+
+    def sections(self) -> list[list[Item]]:
+        """The nests of each section."""
+        rest = iter(self.nests)
+        return [list(islice(rest, count)) for count in self.joined] + [[nest] for nest in rest]
+
+    def outline(self) -> str:
+        """How many loops there are, in words: "12 loop nests and 4 matrix products, joined into 7"."""
+        counts = Counter(type(nest) for nest in self.nests)
+        named = ((Nest, "loop nest", "loop nests"), (MatrixProduct, "matrix product", "matrix products"), (Copy, "copy", "copies"))
+        parts = [f"{counts[kind]} {one if counts[kind] == 1 else several}" for kind, one, several in named if counts[kind]]
+        sections = len(self.sections())
+        return " and ".join(parts) + (f", joined into {sections}" if sections < len(self.nests) else "")
 
 
 def operands_of(expr: Expr) -> tuple[Expr, ...]:

@@ -17,7 +17,7 @@ from ...trace.step import CONSTANT, KIND_DTYPES, PROJECT, parse_constant
 from ...trace.types import ArrayType
 from .. import mx
 from ..lower import carrier, operand_dtypes
-from . import DIRECT, Group, aliases, emit, jit, rewrite, scalars, schedule, vectormath, workspace
+from . import DIRECT, Group, aliases, emit, jit, join, rewrite, scalars, schedule, vectormath, workspace
 from .tensors import Memory, Reshape, Tensor, Tensors, Unsupported
 
 # what a node costs, in microseconds: of MXNet's, of a region; and a million elements in each of its kinds of loops (measured on float32)
@@ -131,6 +131,8 @@ def _among_images(graph: Graph, stage: Stage, able: Mapping[int, bool], mxnet: C
 
 
 def _leveled(graph: Graph, stage: Stage, able: Mapping[int, bool]) -> list[Group]:
+    """Even levels are regions', odd ones MXNet's; a node comes on the first one behind its operands'. What MXNet makes of nothing that the
+    stage makes (constants, say) comes first of all, so that it does not part the regions that read it from those that do not."""
     level: dict[int, int] = {}
     for p in stage.nodes:
         node = graph.nodes[p]
@@ -139,7 +141,7 @@ def _leveled(graph: Graph, stage: Stage, able: Mapping[int, bool]) -> list[Group
         if node.op is PROJECT:
             level[p] = before[0]
             continue
-        at = max(before, default=parity)
+        at = max(before, default=-parity)
         level[p] = at if at % 2 == parity else at + 1
     found: dict[int, list[int]] = {}
     for p in stage.nodes:
@@ -253,6 +255,7 @@ def compile_group(graph: Graph, group: Group, wanted: Sequence[int]) -> Region:
     tensors = rewrite.rewritten(tensors, not config.exact_products)
     kernel, extra = schedule.build(tensors, [memory[key] for key in operands])
     in_place = aliases.in_place(kernel, len(operands), len(tensors), DIRECT)
+    kernel, in_place = join.joined(kernel, len(operands), len(tensors), in_place)
     aliased = {kernel.buffers[len(operands) + k] for k, found in enumerate(in_place) if found}
     aliased.update(kernel.buffers[i] for found in in_place for i in found)
     plan, needed = workspace.plan(kernel, len(kernel.buffers) - extra, mx.threads())
@@ -261,7 +264,7 @@ def compile_group(graph: Graph, group: Group, wanted: Sequence[int]) -> Region:
     threads = mx.threads() if parallel else 1
     if needed:
         outputs.append(((needed,), np.dtype(np.uint8)))
-    return Region(operands, list(wanted), codes.get(str(module)), threads, guards, outputs, in_place[: len(wanted)])
+    return Region(operands, list(wanted), codes.get(str(module), kernel.outline()), threads, guards, outputs, in_place[: len(wanted)])
 
 
 class CodeCache:
@@ -270,12 +273,12 @@ class CodeCache:
     def __init__(self) -> None:
         self._held: OrderedDict[str, jit.Code] = OrderedDict()
 
-    def get(self, text: str) -> jit.Code:
-        """The code of a module."""
+    def get(self, text: str, outline: str) -> jit.Code:
+        """The code of a module, and what it runs, in words."""
         key = hashlib.sha256(text.encode()).hexdigest()
         found = self._held.get(key)
         if found is None:
-            found = self._held[key] = jit.Code(jit.object_of(text), "kernel")
+            found = self._held[key] = jit.Code(jit.object_of(text), "kernel", outline)
             while len(self._held) > config.max_executors:
                 self._held.popitem(last=False)
         else:

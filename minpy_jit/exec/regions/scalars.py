@@ -86,6 +86,20 @@ class Lanes:
             function = ir.Function(module, ir.FunctionType(first, [v.type for v in values]), f"{name}.{suffix}")
         return self.builder.call(function, values)
 
+    def outlined(self, name: str, values: Sequence[Any], write: Callable[[Lanes, Sequence[Any]], Any]) -> Any:
+        """The result of an internal function of the module, of the type of the first value; `write(lanes, values)` makes its body, once."""
+        module = self.builder.module
+        name = f"{name}.{self.width}.{'_'.join(str(v.type.element if self.width > 1 else v.type) for v in values)}"
+        function = module.globals.get(name)
+        if function is None:
+            function = ir.Function(module, ir.FunctionType(values[0].type, [v.type for v in values]), name)
+            function.linkage = "internal"
+            function.attributes.add("noinline")
+            function.attributes.add("nounwind")
+            builder = ir.IRBuilder(function.append_basic_block())
+            builder.ret(write(Lanes(builder, self.width), function.args))
+        return self.builder.call(function, values)
+
     def apply(self, name: str, values: Sequence[Any], given: np.dtype, result: np.dtype) -> Any:
         """A scalar function of the table below, or of integers.py; `given`: the dtype of its last operand. On float16 it is computed in
         float32, and rounded."""
@@ -301,16 +315,17 @@ def _heaviside(lanes: Lanes, xs: Sequence[Any], given: np.dtype, result: np.dtyp
     return lanes.builder.select(_compared(lanes, "==", x, zero, given), at_zero, beside)
 
 
-def _scaled(factor: float) -> Emit:
+def _scaled(numerator: float, denominator: float) -> Emit:
     def emit(lanes: Lanes, xs: Sequence[Any], given: np.dtype, result: np.dtype) -> Any:
-        return lanes.builder.fmul(xs[0], lanes.constant(given, given.type(factor)))
+        # NumPy divides in the dtype (npy_math.h: 180.0f / NPY_PIf)
+        return lanes.builder.fmul(xs[0], lanes.constant(given, given.type(numerator) / given.type(denominator)))
 
     return emit
 
 
-for _names, _factor in ((("degrees", "rad2deg"), 180.0 / math.pi), (("radians", "deg2rad"), math.pi / 180.0)):
+for _names, _quotient in ((("degrees", "rad2deg"), (180.0, math.pi)), (("radians", "deg2rad"), (math.pi, 180.0))):
     for _name in _names:
-        scalar(_name, "f")(_scaled(_factor))
+        scalar(_name, "f")(_scaled(*_quotient))
 
 
 def _divided(lanes: Lanes, xs: Sequence[Any], given: np.dtype) -> tuple[Any, Any]:

@@ -2,7 +2,8 @@
 
 A *statement* is a tensor with loops of its own: the region's results, reductions, what is read in another shape, and what would be dear to
 compute again at each place of its use. All others are computed where they are used. Statements are put into nests in order: into an earlier
-statement's nest where each turn of the outer loops needs only what the same turn has made, else into a nest of their own.
+statement's nest where each turn of the outer loops needs only what the same turn has made, else into a nest of their own. (Those that have
+nothing in common are joined afterwards, see join.py.)
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ...trace.types import contiguous_strides
-from .loops import Accumulate, Affine, Buffer, Copy, Expr, Exprs, Factor, Kernel, Load, MatrixProduct, Nest, Phase, Store, ordered
+from .blocks import block_of
+from .loops import Accumulate, Affine, Buffer, Copy, Expr, Exprs, Factor, Item, Kernel, Load, MatrixProduct, Nest, Phase, Store, ordered
 from .tensors import Axis, Map, Memory, Number, Positions, Product, Reduce, Reshape, Scale, Scan, Tensor, Update, View
 
 # cost of one call, in additions; what a scalar function costs that is not listed
@@ -46,6 +48,8 @@ class Statement:
     # own loop variable -> variable of the nest
     place: dict[int, int] = field(default_factory=dict)
     phase: int = -1
+    # of those that have something in common: see `_families`
+    family: int = -1
     buffer: Buffer | None = None
     accumulator: Accumulate | None = None
     # of a scan
@@ -72,6 +76,8 @@ class _Nest:
     outer: tuple[int, ...]
     across: bool
     number: int
+    # of its statements
+    family: int = -1
     # a matrix product or a copy, in place of loops
     product: Statement | None = None
     copy: Statement | None = None
@@ -321,8 +327,8 @@ def _mapping(statement: Statement, nest: _Nest) -> dict[int, int] | None:
             if variable is None or found.setdefault(outer, variable) != variable:
                 return None
     if not inside:
-        # another program's loops that look the same
-        if len(nest.outer) > len(statement.tensor.shape):
+        # loops that look the same
+        if nest.family != statement.family or len(nest.outer) > len(statement.tensor.shape):
             return None
         found = dict(enumerate(range(len(nest.outer))))
     for outer, extent in enumerate(nest.outer):
@@ -414,39 +420,27 @@ def build(results: Sequence[Tensor], operands: Sequence[Memory]) -> tuple[Kernel
             by_tensor[statement.tensor.base].buffer = statement.buffer
     updates = {s.tensor.base: s.tensor for s in statements if isinstance(s.tensor, Update) and s.tensor.base is not None}
     nests: list[_Nest] = []
-    reader = _Reader(exprs, by_tensor, memory)
+    bodies = _read(statements, _Reader(exprs, by_tensor, memory), updates)
+    _families(statements, bodies)
     for statement in statements:
         if isinstance(statement.tensor, Product):
-            sources = [_source(t) for t in operands_of(statement.tensor)]
-            statement.reads = [(by_tensor[t], ()) for t in sources if t in by_tensor]
-            statement.nest = _Nest((), False, len(nests), statement)
+            statement.nest = _Nest((), False, len(nests), product=statement)
             nests.append(statement.nest)
             continue
         if statement.tensor in updates and _is_copy(statement.tensor, by_tensor):
-            source = _source(operands_of(statement.tensor)[0])
-            statement.reads = [(by_tensor[source], ())] if source in by_tensor else []
             statement.nest = _Nest((), False, len(nests), copy=statement, closed=True)
             nests.append(statement.nest)
             continue
-        reader.reads = []
-        body = reader.body(statement, statement.variables())
-        reader.factor(statement)
         if isinstance(statement.tensor, Update):
-            # integers that say where it writes
-            reader.target(statement)
-        statement.reads = reader.reads
-        if isinstance(statement.tensor, Update):
-            if statement.tensor.base is not None:
-                statement.reads.append((by_tensor[statement.tensor.base], ()))
             _add_alone(statement, nests)
             continue
-        _place_statement(statement, nests, body, statements)
+        _place_statement(statement, nests, bodies[statement], statements)
     for statement in statements:
         _make_private(statement, statements, count)
     builder = _Builder(exprs, by_tensor, memory)
     # what is read by other nests, or in other turns, needs memory
-    built: list[Nest | MatrixProduct | Copy] = []
-    bodies: list[tuple[Statement, Expr]] = []
+    built: list[Item] = []
+    values: list[tuple[Statement, Expr]] = []
     read: list[Expr] = []
     for nest in nests:
         if nest.product is not None:
@@ -469,19 +463,19 @@ def build(results: Sequence[Tensor], operands: Sequence[Memory]) -> tuple[Kernel
                     # what its operands read must be in memory, too
                     read += [e for e in (value, factor) if e is not None]
                     value = exprs.register(statement.running)
-                bodies.append((statement, value))
+                values.append((statement, value))
                 if isinstance(statement.tensor, Reduce):
                     statement.accumulator = Accumulate(statement.tensor.kind, value, statement.tensor.dtype)
                     phase.body.append(statement.accumulator)
             phases.append(phase)
         built.append(Nest(nest.outer, phases, nest.across))
-    wanted = {e.buffer.index for e in ordered([*[v for _, v in bodies], *read]) if isinstance(e, Load)}
+    wanted = {e.buffer.index for e in ordered([*[v for _, v in values], *read]) if isinstance(e, Load)}
     kept = dict.fromkeys(buffers)
     for item in built:
         if not isinstance(item, Nest):
             wanted.update(b.index for b in item.buffers())
             kept[item.result] = None
-    for statement, value in bodies:
+    for statement, value in values:
         buffer = statement.buffer
         assert buffer is not None and statement.nest is not None
         if buffer.index >= count and buffer.index not in wanted:
@@ -500,7 +494,54 @@ def build(results: Sequence[Tensor], operands: Sequence[Memory]) -> tuple[Kernel
     for item in built:
         if isinstance(item, Nest):
             item.phases = [p for p in item.phases if p.body]
+            item.block = block_of(item)
     return Kernel([n for n in built if not isinstance(n, Nest) or n.phases], list(kept)), len(kept) - count
+
+
+def _read(statements: Sequence[Statement], reader: _Reader, updates: Mapping[Tensor, Update]) -> dict[Statement, Expr]:
+    """Note what statements read; returns what those with loops compute at a turn of them."""
+    found: dict[Statement, Expr] = {}
+    by_tensor = reader.statements
+    for statement in statements:
+        tensor = statement.tensor
+        if isinstance(tensor, Product) or (tensor in updates and _is_copy(tensor, by_tensor)):
+            sources = [_source(t) for t in operands_of(tensor)]
+            statement.reads = [(by_tensor[t], ()) for t in sources if t in by_tensor]
+            continue
+        reader.reads = []
+        found[statement] = reader.body(statement, statement.variables())
+        reader.factor(statement)
+        if isinstance(tensor, Update):
+            # integers that say where it writes
+            reader.target(statement)
+            if tensor.base is not None:
+                reader.reads.append((by_tensor[tensor.base], ()))
+        statement.reads = reader.reads
+    return found
+
+
+def _families(statements: Sequence[Statement], bodies: Mapping[Statement, Expr]) -> None:
+    """Number statements that could share loops by what they have in common: they read one another, or the same memory (single numbers
+    apart), or others of the family do."""
+    parent: dict[object, object] = {}
+
+    def family(member: object) -> object:
+        while parent.setdefault(member, member) != member:
+            parent[member] = member = parent[parent[member]]
+        return member
+
+    def shares(statement: Statement) -> bool:
+        return statement in bodies and not isinstance(statement.tensor, Update)
+
+    for statement, body in bodies.items():
+        if shares(statement):
+            common: list[object] = [r for r, _ in statement.reads if shares(r)]
+            common += [e.buffer for e in ordered([body]) if isinstance(e, Load) and e.buffer.size > 1]
+            for other in common:
+                parent[family(other)] = family(statement)
+    numbers: dict[object, int] = {}
+    for statement in statements:
+        statement.family = numbers.setdefault(family(statement), len(numbers))
 
 
 def _make_private(statement: Statement, statements: Sequence[Statement], count: int) -> None:
@@ -632,7 +673,7 @@ def _place_statement(statement: Statement, nests: list[_Nest], body: Expr, state
         if rows is not None:
             kept, across = rows, False
     outer = tuple([statement.domain[v] for v in kept])
-    nest = _Nest(outer, across, len(nests))
+    nest = _Nest(outer, across, len(nests), statement.family)
     nests.append(nest)
     if not _add(statement, nest, dict(enumerate(kept))):
         raise AssertionError("a nest of its own takes a statement")

@@ -10,6 +10,7 @@ Each docstring ends with the largest errors seen, in units in the last place, of
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,13 +20,15 @@ import numpy as np
 from llvmlite import ir
 
 from . import coefficients as fit
-from .arithmetic import F32, F64, Arithmetic, library, outlined
+from .arithmetic import F32, F64, Arithmetic, library
 from .scalars import KINDS, SCALARS, Emit, Lanes
 
 _Core = Callable[..., Any]
-# a long function costs 3 to 6 ms to compile wherever it is inlined, and up to a quarter of its time where it is called
-INLINED_USES = 4
-_long_uses: WeakKeyDictionary[ir.Module, int] = WeakKeyDictionary()
+# a long function costs 3 to 6 ms to compile wherever it is inlined, and up to a quarter of its time where it is called; a short one 3 ms,
+# and nothing that can be measured in a nest that has many
+INLINED_USES, INLINED_SHORT_USES = 4, 8
+# by module, how often long ones were used, and short ones
+_uses: WeakKeyDictionary[ir.Module, Counter[bool]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +38,13 @@ class Function:
     Attributes:
         core: makes the result of an `Arithmetic` and the operands.
         ulp: bounds of the error in units in the last place, of float32 and of float64.
-        inline: written wherever it is used; else only the first times in a module, and a function of the module from then on, which is
-            compiled once however often it is used.
+        short: whether it takes a few instructions. It is written where it is used only the first times in a module, and a function of the
+            module from then on, which is compiled once however often it is used.
     """
 
     core: _Core
     ulp: tuple[float, float]
-    inline: bool
+    short: bool
 
     def emit(self, name: str) -> Emit:
         """How it is written on the lanes of a vector."""
@@ -50,9 +53,10 @@ class Function:
             def write(lanes: Lanes, values: Sequence[Any]) -> Any:
                 return self.core(Arithmetic(lanes, given), *values)
 
-            module = lanes.builder.module
-            uses = _long_uses[module] = _long_uses.get(module, 0) + (not self.inline)
-            return write(lanes, xs) if self.inline or uses <= INLINED_USES else outlined(lanes, name, xs, write)
+            uses = _uses.setdefault(lanes.builder.module, Counter())
+            uses[self.short] += 1
+            is_inlined = uses[self.short] <= (INLINED_SHORT_USES if self.short else INLINED_USES)
+            return write(lanes, xs) if is_inlined else lanes.outlined(name, xs, write)
 
         return emit
 
@@ -60,12 +64,12 @@ class Function:
 FUNCTIONS: dict[str, Function] = {}
 
 
-def _function(*names: str, ulp: tuple[float, float], inline: bool = False) -> Callable[[_Core], _Core]:
+def _function(*names: str, ulp: tuple[float, float], short: bool = False) -> Callable[[_Core], _Core]:
     """Enter a function into the table; its docstring says how it works."""
 
     def enter(core: _Core) -> _Core:
         for name in names:
-            FUNCTIONS[name] = Function(core, ulp, inline)
+            FUNCTIONS[name] = Function(core, ulp, short)
         return core
 
     return enter
@@ -112,7 +116,7 @@ def _reduced(m: Arithmetic, x: Any) -> tuple[Any, Any, Any]:
 _EXP_RANGE: dict[np.dtype, tuple[float, float]] = {F32: (-104.0, 89.0), F64: (-746.0, 710.0)}
 
 
-@_function("exp", ulp=(1.0, 1.0), inline=True)
+@_function("exp", ulp=(1.0, 1.0), short=True)
 def _exp(m: Arithmetic, x: Any) -> Any:
     """exp: 2**n (1 + p) with x = n log(2) + r and p = exp(r) - 1 by a polynomial. Largest errors seen: 0.90, 0.84."""
     low, high = _EXP_RANGE[m.dtype]
@@ -120,7 +124,7 @@ def _exp(m: Arithmetic, x: Any) -> Any:
     return m.scaled(m.add(1.0, below), n)
 
 
-@_function("exp2", ulp=(1.0, 1.0), inline=True)
+@_function("exp2", ulp=(1.0, 1.0), short=True)
 def _exp2(m: Arithmetic, x: Any) -> Any:
     """exp2: 2**n times a polynomial in the rest of x. Largest errors seen: 0.86, 0.79."""
     x = m.at_least(m.at_most(x, m.bias + 1.0), -(m.bias + m.bits + 1.0))
@@ -137,7 +141,7 @@ def _expm1_in(m: Arithmetic, x: Any) -> Any:
     return m.mul(m.fma(half, below, m.sub(half, 0.5)), 2.0)
 
 
-@_function("expm1", ulp=(2.0, 2.0), inline=True)
+@_function("expm1", ulp=(2.0, 2.0), short=True)
 def _expm1(m: Arithmetic, x: Any) -> Any:
     """expm1: 2**n p + (2**n - 1), by one fused operation, with n and p of exp. Largest errors seen: 1.61, 1.59."""
     low, high = -(m.bits + 2.0), _EXP_RANGE[m.dtype][1]
@@ -146,7 +150,7 @@ def _expm1(m: Arithmetic, x: Any) -> Any:
     return m.select(m.less(m.magnitude(x), m.tiny), x, made)
 
 
-@_function("tanh", ulp=(1.0, 2.0), inline=True)
+@_function("tanh", ulp=(1.0, 2.0), short=True)
 def _tanh(m: Arithmetic, x: Any) -> Any:
     """tanh: an odd polynomial below 1 and 1 - 2 / (exp(2 x) + 1) beyond; of float64 t / (t + 2), t = expm1(2 x), with its remainder.
 
@@ -182,7 +186,7 @@ def _tanh_of_double(m: Arithmetic, x: Any) -> Any:
     return m.select(m.less(m.magnitude(x), 1e-9), x, m.with_sign(made, x))
 
 
-@_function("sigmoid", ulp=(1.0, 1.0), inline=True)
+@_function("sigmoid", ulp=(1.0, 1.0), short=True)
 def _sigmoid(m: Arithmetic, x: Any) -> Any:
     """sigmoid: 1 / (1 + exp(-x)), the sum in two parts; 0 where exp(-x) overflows, as in NumPy. Largest errors seen: 0.91, 0.86."""
     # 1 / (exp(-x) + 1), halved above and below: exp(-x) may overflow before its half does
@@ -259,7 +263,7 @@ def _apart(m: Arithmetic, name: str, rare: Any, operands: Sequence[Any], made: A
     def write(lanes: Lanes, values: Sequence[Any]) -> Any:
         return full(Arithmetic(lanes, m.dtype), *values)
 
-    return m.where_some(rare, made, lambda: outlined(m.lanes, f"{name}.of_any", operands, write))
+    return m.where_some(rare, made, lambda: m.lanes.outlined(f"{name}.of_any", operands, write))
 
 
 def _of_regular(m: Arithmetic, name: str, x: Any, core: _Core) -> Any:
@@ -271,7 +275,7 @@ def _of_regular(m: Arithmetic, name: str, x: Any, core: _Core) -> Any:
     return _apart(m, name, m.irregular(x), [x], core(m, *m.split(x)), full)
 
 
-@_function("log", ulp=(1.0, 1.0), inline=True)
+@_function("log", ulp=(1.0, 1.0), short=True)
 def _log(m: Arithmetic, x: Any) -> Any:
     """log: k log(2) + log(1 + f) with x = 2**k (1 + f); a polynomial in f, or of float64 in s = f / (2 + f).
 
@@ -327,7 +331,7 @@ def _log1p_of_any(m: Arithmetic, x: Any) -> Any:
     return m.with_sign(_where_defined(m, x, made, -1.0), x)
 
 
-@_function("log1p", ulp=(2.0, 2.0), inline=True)
+@_function("log1p", ulp=(2.0, 2.0), short=True)
 def _log1p(m: Arithmetic, x: Any) -> Any:
     """log1p: log, with f rounded once from x rather than from 1 + x. Largest errors seen: 1.47, 1.39."""
     rare = m.either(_one_does_not_count(m, x), m.builder.fcmp_unordered("<=", x, m.number(-1.0)))
@@ -451,14 +455,14 @@ def _far(m: Arithmetic, x: Any) -> Any:
     return m.builder.fcmp_unordered(">", m.magnitude(x), m.number(LARGEST_ANGLE[m.dtype]))
 
 
-@_function("sin", ulp=(2.0, 1.0), inline=True)
+@_function("sin", ulp=(2.0, 1.0), short=True)
 def _sin(m: Arithmetic, x: Any) -> Any:
     """sin: polynomials for sine and cosine of the rest by pi / 2; the C library beyond LARGEST_ANGLE. Largest errors seen: 1.49, 0.94."""
     made = m.select(m.equal(x, 0.0), x, _sine(m, x, 0))
     return m.where_some(_far(m, x), made, lambda: library(m.lanes, "sin", [x], m.dtype))
 
 
-@_function("cos", ulp=(2.0, 1.0), inline=True)
+@_function("cos", ulp=(2.0, 1.0), short=True)
 def _cos(m: Arithmetic, x: Any) -> Any:
     """cos: as sin, a quarter further. Largest errors seen: 1.50, 0.96."""
     return m.where_some(_far(m, x), _sine(m, x, 1), lambda: library(m.lanes, "cos", [x], m.dtype))

@@ -44,10 +44,10 @@ def _nbytes(buffer: Buffer, threads: int) -> int:
 
 
 def _spans(kernel: Kernel, buffers: Sequence[Buffer]) -> dict[Buffer, tuple[int, int]]:
-    """The first and the last nest that touches each buffer."""
+    """The first and the last section that touches each buffer: nests of one run at the same time."""
     wanted = set(buffers)
     found: dict[Buffer, tuple[int, int]] = {}
-    for n, nest in enumerate(kernel.nests):
-        for buffer in wanted.intersection(nest.buffers()):
+    for n, section in enumerate(kernel.sections()):
+        for buffer in wanted.intersection(b for nest in section for b in nest.buffers()):
             found[buffer] = (found[buffer][0] if buffer in found else n, n)
     return {b: found.get(b, (0, 0)) for b in buffers}

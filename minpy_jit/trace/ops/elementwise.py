@@ -42,11 +42,13 @@ def _float_op(name: str, rule: Any, low: float = -2.0, high: float = 2.0, mxnet:
     return elementwise(name, (rule,), mxnet=mxnet or mx(f"_npi_{name}"), low=low, high=high, ulp=LIBM_ULP)
 
 
-def _scaled(factor: float) -> Any:
-    """The lowering of `x * factor`."""
+def _scaled(numerator: float, denominator: float) -> Any:
+    """The lowering of `x * (numerator / denominator)`."""
 
     def lower(low: Any, xs: list[Any], types: Types, result: ArrayType) -> Any:
-        return low.node("_npi_multiply", [xs[0], low.constant(np.asarray(factor, result.dtype))])
+        # NumPy divides in the dtype, that of float16 being float32 (npy_math.h: 180.0f / NPY_PIf)
+        real = np.float64 if result.dtype == np.float64 else np.float32
+        return low.node("_npi_multiply", [xs[0], low.constant(np.asarray(real(numerator) / real(denominator), result.dtype))])
 
     return lower
 
@@ -64,7 +66,8 @@ def _by_dtype(name: str, bool_name: str) -> Any:
 add = elementwise("add", (lambda g, ans, x, y: g, lambda g, ans, x, y: g), mxnet=mx("_npi_add"), dtypes=ALL_MXNET)
 subtract = elementwise("subtract", (lambda g, ans, x, y: g, lambda g, ans, x, y: -g), mxnet=mx("_npi_subtract"), dtypes=NUMBERS)
 multiply = elementwise("multiply", (lambda g, ans, x, y: g * y, lambda g, ans, x, y: g * x), mxnet=mx("_npi_multiply"), dtypes=ALL_MXNET)
-divide = elementwise("divide", (lambda g, ans, x, y: g / y, lambda g, ans, x, y: -g * ans / y), mxnet=mx("_npi_true_divide"), low=0.5)
+# the quotient of both rules is one: a division takes as long as four multiplications
+divide = elementwise("divide", (lambda g, ans, x, y: g / y, lambda g, ans, x, y: -(g / y) * ans), mxnet=mx("_npi_true_divide"), low=0.5)
 negative = elementwise("negative", (lambda g, ans, x: -g,), mxnet=mx("_npi_negative"), dtypes=NUMBERS)
 positive = elementwise("positive", (lambda g, ans, x: g,), mxnet=mx("_copy"), dtypes=NUMBERS)
 reciprocal = elementwise("reciprocal", (lambda g, ans, x: -g * ans * ans,), mxnet=mx("_npi_reciprocal"), low=0.5)
@@ -386,10 +389,10 @@ hypot = elementwise(
 )
 # `_npi_degrees` and `_npi_radians` round their factor to float32
 degrees, rad2deg = (
-    elementwise(name, (lambda g, ans, x: g * (1.0 / _DEGREE),), mxnet=_scaled(180.0 / math.pi), ulp=1) for name in ("degrees", "rad2deg")
+    elementwise(name, (lambda g, ans, x: g * (1.0 / _DEGREE),), mxnet=_scaled(180.0, math.pi), ulp=1) for name in ("degrees", "rad2deg")
 )
 radians, deg2rad = (
-    elementwise(name, (lambda g, ans, x: g * _DEGREE,), mxnet=_scaled(math.pi / 180.0), ulp=1) for name in ("radians", "deg2rad")
+    elementwise(name, (lambda g, ans, x: g * _DEGREE,), mxnet=_scaled(math.pi, 180.0), ulp=1) for name in ("radians", "deg2rad")
 )
 
 # -- rounding ---------------------------------------------------------------------------------------------------------------------------

@@ -403,6 +403,14 @@ set_field = define(
 
 
 # -- integer arrays -----------------------------------------------------------------------------------------------------------------------
+def mask_mismatch(axis: int, found: int, given: int) -> IndexError:
+    """NumPy's error for a mask that does not have the length of its axis."""
+    return IndexError(
+        f"boolean index did not match indexed array along dimension {axis}; "
+        f"dimension is {found} but corresponding boolean dimension is {given}"
+    )
+
+
 class _Gather:
     """What a structure means on a shape.
 
@@ -435,10 +443,7 @@ class _Gather:
                     continue
                 # a mask of no elements chooses none, of any axis
                 if kind == "mask" and entry[1] and type_.shape[axis] != entry[1]:
-                    raise IndexError(
-                        f"boolean index did not match indexed array along dimension {axis}; "
-                        f"dimension is {type_.shape[axis]} but corresponding boolean dimension is {entry[1]}"
-                    )
+                    raise mask_mismatch(axis, type_.shape[axis], entry[1])
                 self.axes.append(axis)
                 axis += 1
                 continue

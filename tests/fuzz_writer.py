@@ -49,6 +49,8 @@ class Writer:
         # statements are tried with both sets of values
         self.envs = [self._begin(values) for values in self.program.inputs]
         self.env = self.envs[0]
+        # each run begins with this seed, and draws numbers of its own
+        self.random: list[Any] = [numpy.random.RandomState(0).get_state()] * len(self.envs)
         with numpy.errstate(all="warn"):
             for _ in range(length):
                 self._statement()
@@ -187,13 +189,16 @@ class Writer:
         fits = True
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always")
-            for env in self.envs:
+            random = list(self.random)
+            for which, env in enumerate(self.envs):
+                numpy.random.set_state(self.random[which])
                 try:
                     exec(code, env)
                 except RAISED as error:
                     raised.append(error)
                 except MemoryError:
                     fits = False
+                self.random[which] = numpy.random.get_state()
         fits = fits and all(
             isinstance(env[n], (numpy.ndarray, numpy.generic)) and env[n].dtype.kind in "fiubc" and env[n].dtype.isnative
             for env in self.envs
@@ -207,6 +212,7 @@ class Writer:
                     if isinstance(value, numpy.ndarray) and value.flags.writeable and value.shape == copy.shape:
                         value[...] = copy
                 env.update(names)
+            self.random = random
             return
         if raised:
             text = f"try:\n{textwrap.indent(text, '    ')}\nexcept Exception as error:\n    log(error)"

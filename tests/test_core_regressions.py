@@ -505,6 +505,12 @@ def test_known_positions_out_of_range_fail_at_their_line() -> None:
                 module.take(x, positions, axis=axis)
 
 
+def test_positions_are_not_looked_at_where_there_is_no_row() -> None:
+    for module in (onp, np):
+        assert module.take(module.zeros((0, 0)), [0, -1], axis=1).shape == (0, 2)
+        assert module.take(module.zeros((0, 3)), [7], axis=1).shape == (0, 1)
+
+
 def test_which_of_two_errors_is_found_first() -> None:
     for module in (onp, np):
         with pytest.raises(TypeError, match="output must be an array"):

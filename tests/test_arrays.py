@@ -561,7 +561,7 @@ def test_default_dtype() -> None:
         assert mnp.array([1]).dtype == numpy.int64 and mnp.zeros(2, dtype=float).dtype == numpy.float64
         assert mnp.array(numpy.ones(2)).dtype == numpy.float64 and mnp.random.rand(2).dtype == numpy.float32
     finally:
-        set_default_dtype("float64")
+        set_default_dtype(None)
 
 
 def test_where_takes_python_numbers_weakly() -> None:

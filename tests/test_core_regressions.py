@@ -418,7 +418,7 @@ def test_pure_follows_context_and_default_dtype() -> None:
     try:
         assert zeros().dtype == onp.float32
     finally:
-        minpy_jit.set_default_dtype("float64")
+        minpy_jit.set_default_dtype(None)
 
 
 # -- what random programs found -----------------------------------------------------------------------------------------------------------

@@ -25,7 +25,6 @@ import subprocess
 import sys
 from collections import Counter
 from contextlib import nullcontext
-from functools import lru_cache
 from pathlib import Path
 from time import perf_counter, process_time, sleep
 from typing import Any
@@ -68,21 +67,13 @@ def program(seed: int, number: int) -> Any:
     return fuzz_writer.Writer(lambda n: int(draw() * n), 1 + int(draw() * LONGEST), pure=draw() < PURE_SHARE).program
 
 
-@lru_cache(maxsize=1)
-def _plain_machine() -> Any:
-    import llvmlite.binding as llvm
-
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
-    features = llvm.get_host_cpu_features().flatten()
-    return llvm.Target.from_default_triple().create_target_machine(cpu=llvm.get_host_cpu_name(), features=features, opt=0, jit=True)
-
-
 def _unoptimised(text: str) -> bytes:
     """The object file of a module as it is written."""
     import llvmlite.binding as llvm
 
-    emitted: bytes = _plain_machine().emit_object(llvm.parse_assembly(text))
+    from minpy_jit.exec.regions import jit
+
+    emitted: bytes = jit.machine(0).emit_object(llvm.parse_assembly(text))
     return emitted
 
 

@@ -7,6 +7,8 @@ import signal
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Callable, Iterator
+from types import FrameType
 from typing import Any
 
 # We compare with NumPy under NEP 50 promotion; NumPy 1.26 reads this switch once, when it is imported.
@@ -33,6 +35,29 @@ settings.load_profile("minpy_jit")
 
 # A job in the background is born deaf to Ctrl-C, which some tests press.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture
+def clean_state() -> Iterator[None]:
+    """Nothing is pending, nothing remembered and nothing counted, and nothing is left behind."""
+    import minpy_jit
+
+    minpy_jit.flush()
+    minpy_jit.clear_caches()
+    minpy_jit.reset_stats()
+    yield
+    minpy_jit.flush()
+    minpy_jit.clear_caches()
+
+
+@pytest.fixture
+def on_signal() -> Iterator[Callable[[int, Callable[[int, FrameType | None], None]], None]]:
+    """Sets the handler of a signal until the test ends, and then stops the timer."""
+    before: list[tuple[int, Any]] = []
+    yield lambda number, handler: before.append((number, signal.signal(number, handler)))
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    for number, handler in reversed(before):
+        signal.signal(number, handler)
 
 
 # Of a run without native code (MINPY_JIT_NATIVE=0), the float32 steps of all tests by where they ran: see `minpy_jit.stats`.

@@ -12,7 +12,6 @@ import ctypes
 import mmap
 import os
 import sys
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,9 +21,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import numpy as np
 import op_driver as driver
+from region_driver import call
 
 from minpy_jit.exec import reference, regions
-from minpy_jit.exec.regions import emit, jit, region, workspace
+from minpy_jit.exec.regions import emit, region, workspace
 from minpy_jit.trace.op import TABLE, Op
 
 THREADS = 3
@@ -54,19 +54,6 @@ class Guarded:
         # the mapping lives as long as the array
         memory.mapping = self._mapping
         return np.ndarray(shape, dtype, memory)
-
-
-def call(code: jit.Code, addresses: Sequence[int], threads: int) -> None:
-    """Run a kernel by a team."""
-    function = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p)(code.address)
-    barrier = threading.Barrier(threads)
-    wait = ctypes.CFUNCTYPE(None)(lambda: barrier.wait() and None)
-    table = (ctypes.c_void_p * len(addresses))(*addresses)
-    team = [threading.Thread(target=function, args=(table, k, threads, ctypes.cast(wait, ctypes.c_void_p))) for k in range(threads)]
-    for thread in team:
-        thread.start()
-    for thread in team:
-        thread.join()
 
 
 class Compiler:
@@ -109,7 +96,7 @@ def run(compiler: Compiler, made: region.Region, values: dict[int, Any], missing
             else:
                 array.view(np.uint8)[...] = 0x5A
             arrays.append(array)
-        call(made.code, [a.__array_interface__["data"][0] for a in arrays], THREADS)
+        call(made.code.address, [a.__array_interface__["data"][0] for a in arrays], THREADS)
         first = len(made.operands)
         found.append([a.copy() for a in arrays[first : first + len(made.outputs)]])
     for one, other in zip(*found, strict=True):

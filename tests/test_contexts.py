@@ -12,9 +12,9 @@ import re
 import subprocess
 import sys
 import textwrap
-import threading
 import traceback
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ import pytest
 
 import minpy_jit
 import minpy_jit.numpy as np
+from benchmarks.threads import run_threads
 from minpy_jit import Context, cpu, current_context, gpu, grad, num_gpus, set_context
 from minpy_jit.errors import ContextError, TransferError
 from minpy_jit.exec import device, mx, reference
@@ -85,9 +86,7 @@ def test_set_context_is_the_threads_own() -> None:
     set_context(cpu(1))
     assert np.ones(2).context is cpu(1)
     seen: list[Any] = []
-    thread = threading.Thread(target=lambda: seen.append((current_context(), np.ones(2).context)))
-    thread.start()
-    thread.join()
+    run_threads(lambda: seen.append((current_context(), np.ones(2).context)))
     assert seen == [(cpu(0), cpu(0))]
     with cpu(2):
         assert np.ones(2).context is cpu(2)
@@ -1126,11 +1125,7 @@ def test_threads_have_arrays_there() -> None:
             mine = np.ones(4) * k
             found.append((mine.context, (x + 1).tolist(), mine.tolist()))
 
-    threads = [threading.Thread(target=work, args=(k,)) for k in (1, 2, 3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    run_threads(*[partial(work, k) for k in (1, 2, 3)])
     assert sorted(found, key=lambda f: f[0].device_id) == [(cpu(k), [1.0, 2.0, 3.0, 4.0], [float(k)] * 4) for k in (1, 2, 3)]
 
 

@@ -17,12 +17,7 @@ from minpy_jit.config import Config
 from minpy_jit.errors import ContextError
 from minpy_jit.exec.run import NativeStage, plan_cache
 
-
-@pytest.fixture(autouse=True)
-def clean() -> None:
-    minpy_jit.flush()
-    minpy_jit.clear_caches()
-    minpy_jit.reset_stats()
+pytestmark = pytest.mark.usefixtures("clean_state")
 
 
 def python(code: str, **env: str) -> subprocess.CompletedProcess[str]:

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import threading
 import warnings
+from functools import partial
 
 import numpy
 import pytest
 
 import minpy_jit
 import minpy_jit.numpy as np
+from benchmarks.threads import run_threads
 from minpy_jit import config
 from minpy_jit.errors import RecordingWarning
 from minpy_jit.trace.recorder import current
 
-
-@pytest.fixture(autouse=True)
-def clean() -> None:
-    minpy_jit.flush()
-    minpy_jit.clear_caches()
-    minpy_jit.reset_stats()
+pytestmark = pytest.mark.usefixtures("clean_state")
 
 
 def count(name: str) -> int:
@@ -212,30 +208,18 @@ def test_a_failed_flush_poisons_only_what_depends_on_it_and_a_retry_works() -> N
 def test_another_thread_may_observe() -> None:
     x = np.ones(4) * 3
     seen: list[list[float]] = []
-    thread = threading.Thread(target=lambda: seen.append(x.tolist()))
-    thread.start()
-    thread.join()
+    run_threads(lambda: seen.append(x.tolist()))
     assert seen == [[3, 3, 3, 3]]
     assert (x + 1).tolist() == [4, 4, 4, 4]
 
 
 def test_threads_record_their_own_segments() -> None:
-    errors: list[BaseException] = []
-
     def work(seed: int) -> None:
-        try:
-            for k in range(200):
-                x = np.full(8, float(seed)) * k
-                assert float(np.sum(x)) == 8.0 * seed * k
-        except BaseException as error:
-            errors.append(error)
+        for k in range(200):
+            x = np.full(8, float(seed)) * k
+            assert float(np.sum(x)) == 8.0 * seed * k
 
-    threads = [threading.Thread(target=work, args=(s,)) for s in range(4)]
-    for t in threads:
-        t.start()
-    for t in threads:
-        t.join()
-    assert not errors
+    run_threads(*[partial(work, seed) for seed in range(4)])
 
 
 def test_repr_mode_lazy_looks_without_forcing() -> None:

@@ -27,17 +27,10 @@ from minpy_jit.trace.handle import Handle
 from minpy_jit.trace.recorder import current
 from minpy_jit.trace.step import Step
 
+pytestmark = pytest.mark.usefixtures("clean_state")
+
 FULL = 100_000
 FEW = 1_000
-
-
-@pytest.fixture(autouse=True)
-def clean() -> Iterator[None]:
-    minpy_jit.flush()
-    minpy_jit.clear_caches()
-    minpy_jit.reset_stats()
-    yield
-    minpy_jit.clear_caches()
 
 
 def count(name: str) -> int:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -60,6 +62,19 @@ def test_an_access_outside_ends_the_process() -> None:
     assert ran.returncode == -signal.SIGSEGV or "Segmentation fault" in ran.stdout + ran.stderr, ran
     assert ran.returncode != 0 and ran.stdout.startswith("control\n"), ran
     assert "within their memory" not in ran.stdout
+
+
+@pytest.mark.parametrize("times", [(0, 0, 0), (3, 3, 3), (3, 2, 3), (0, 0, 1)])
+def test_a_thread_that_waits_more_often_than_others_is_told(times: tuple[int, ...]) -> None:
+    from region_driver import KERNEL, call
+
+    def meet(tensors: int, thread: int, threads: int, barrier: int) -> None:
+        for _ in range(times[thread]):
+            ctypes.CFUNCTYPE(None)(barrier)()
+
+    kernel = KERNEL(meet)
+    with nullcontext() if len(set(times)) == 1 else pytest.raises(AssertionError, match="wait more often"):
+        call(ctypes.cast(kernel, ctypes.c_void_p).value or 0, [], len(times))
 
 
 # -- checks in kernels (benchmarks/sanitize) -----------------------------------------------------------------------------------------------

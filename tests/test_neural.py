@@ -30,11 +30,7 @@ Array = numpy.ndarray
 Function = Callable[..., Any]
 
 
-@pytest.fixture(autouse=True)
-def clean() -> None:
-    minpy_jit.flush()
-    minpy_jit.clear_caches()
-    minpy_jit.reset_stats()
+pytestmark = pytest.mark.usefixtures("clean_state")
 
 
 # -- running in every way -----------------------------------------------------------------------------------------------------------------

@@ -9,32 +9,17 @@ from typing import Any
 import numpy
 import pytest
 from tensorboard.backend.event_processing import event_accumulator
+from test_nn_solver import LABELS, SAMPLES, Count, Line
 
 import minpy_jit
 import minpy_jit.numpy as np
 from minpy_jit import config
 from minpy_jit.nn import layers, optim
 from minpy_jit.nn.io import NDArrayIter
-from minpy_jit.nn.model import ModelBase
 from minpy_jit.nn.solver import Callback, Solver, Step
 
 Array = Any
-RNG = numpy.random.default_rng(0)
-LABELS = RNG.integers(0, 3, 60)
-SAMPLES = numpy.eye(3, 6)[LABELS] + 0.3 * RNG.standard_normal((60, 6))
 NORMS = ["gradient_norm/b", "gradient_norm/w"]
-
-
-class Line(ModelBase):
-    def __init__(self) -> None:
-        super().__init__()
-        self.add_param("w", (6, 3), init_rule="constant").add_param("b", (3,), init_rule="constant")
-
-    def forward(self, X: Array, mode: str) -> Array:
-        return layers.affine(X, self.params["w"], self.params["b"])
-
-    def loss(self, predict: Array, y: Array) -> Array:
-        return layers.softmax_loss(predict, y)
 
 
 def solver_of(folder: Path | None, seed: int = 0, shuffle: bool = True, **arguments: Any) -> Solver:
@@ -94,16 +79,6 @@ def test_regression(tmp_path: Path) -> None:
     found = curves(tmp_path)
     assert found["mean_loss/validation"] == [(4 * k + 4, pytest.approx(v)) for k, v in enumerate(solver.val_acc_history)]
     assert "mean_loss/train" not in found
-
-
-class Count(Callback):
-    def __init__(self) -> None:
-        self.counts: list[tuple[int, ...]] = []
-
-    def on_step(self, solver: Solver, step: Step) -> None:
-        found = minpy_jit.stats()
-        self.counts.append(tuple(found[k] for k in ("executor_runs", "flushes", "compiles", "recorded", "host_steps")))
-        minpy_jit.reset_stats()
 
 
 def test_a_step_is_one_run_with_curves_as_without(tmp_path: Path) -> None:

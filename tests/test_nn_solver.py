@@ -63,6 +63,18 @@ class Line(ModelBase):
         return layers.softmax_loss(predict, y)
 
 
+class Count(Callback):
+    """How often each step ran, compiled and recorded."""
+
+    def __init__(self) -> None:
+        self.counts: list[tuple[int, ...]] = []
+
+    def on_step(self, solver: Solver, step: Step) -> None:
+        found = minpy_jit.stats()
+        self.counts.append(tuple(found[k] for k in ("executor_runs", "flushes", "compiles", "recorded", "host_steps")))
+        minpy_jit.reset_stats()
+
+
 @pytest.fixture(autouse=True)
 def seeded() -> None:
     np.random.seed(0)
@@ -384,23 +396,16 @@ def test_the_context() -> None:
 # -- what a step costs ---------------------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("rule", ["sgd", "adam"])
 def test_a_step_is_one_run_and_nothing_is_compiled_after_the_second(rule: str) -> None:
-    counts = []
-
-    class Count(Callback):
-        def on_step(self, solver: Solver, step: Step) -> None:
-            found = minpy_jit.stats()
-            counts.append((found["executor_runs"], found["flushes"], found["compiles"], found["recorded"], found["host_steps"]))
-            minpy_jit.reset_stats()
-
+    count = Count()
     rates = optim.warmup_schedule(optim.cosine_schedule(0.1, 30), 5)
     minpy_jit.clear_caches()
     minpy_jit.reset_stats()
     solver_of(
-        update_rule=rule, optim_config={"learning_rate": rates}, num_epochs=8, callbacks=[Count()], train_acc_num_samples=0, test=None
+        update_rule=rule, optim_config={"learning_rate": rates}, num_epochs=8, callbacks=[count], train_acc_num_samples=0, test=None
     ).train()
-    assert len(counts) == 32
+    assert len(count.counts) == 32
     # the third run of a program may bind what the second compiled; then every step is one run of one executor and nothing is recorded
-    assert counts[2:] == [(1, 1, 0, 0, 0)] * 30
+    assert count.counts[2:] == [(1, 1, 0, 0, 0)] * 30
 
 
 def test_losses_are_read_when_somebody_looks() -> None:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
-import math
 import re
-import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,9 +16,10 @@ from minpy_jit.exec import regions
 pytestmark = pytest.mark.skipif(not regions.built(), reason="the region operator was not built: there was no C++ compiler")
 
 if regions.built():
+    from region_driver import run_kernel
     from test_regions import F32, random_program
 
-    from minpy_jit.exec.regions import aliases, emit, jit, join, scalars, schedule, workspace
+    from minpy_jit.exec.regions import aliases, emit, join, scalars, schedule, workspace
     from minpy_jit.exec.regions.loops import Kernel
     from minpy_jit.exec.regions.tensors import Memory, Tensor, Tensors
 
@@ -42,34 +40,14 @@ def run(
 ) -> list[np.ndarray]:
     """A kernel on arrays, by so many threads at once. `in_place`: results that may be made in an operand's memory are."""
     kernel, found, extra = joined(results, operands, 1 if in_place else 1 << 60)
-    first = len(kernel.buffers) - extra
-    plan, needed = workspace.plan(kernel, first, threads)
     aliased = [kernel.buffers[len(operands) + k] for k, options in enumerate(found) if options]
     aliased += [kernel.buffers[i] for options in found for i in options]
-    module, _ = emit.write(kernel, aliased=aliased, plan=plan)
-    code = jit.Code(jit.compiled(str(module)), "kernel")
-    buffers = [np.array(a) for a in arrays] + [np.full(b.size, 77, b.dtype) for b in kernel.buffers[len(arrays) : first]]
-    taken: set[int] = set()
+    into: dict[int, int] = {}
     for k, options in enumerate(found):
-        for i in [i for i in options if i not in taken][:1]:
-            taken.add(i)
-            buffers[len(arrays) + k] = buffers[i]
-    buffers.append(np.full(needed + workspace.ALIGNMENT, 77, np.uint8))
-    addresses = (ctypes.c_void_p * len(buffers))(*[b.ctypes.data for b in buffers])
-    addresses[len(buffers) - 1] = -(-addresses[len(buffers) - 1] // workspace.ALIGNMENT) * workspace.ALIGNMENT
-    barrier = threading.Barrier(threads)
-    waiting = ctypes.CFUNCTYPE(None)(lambda: barrier.wait(60) and None)
-    function = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p)(code.address)
-    team = [
-        threading.Thread(target=function, args=(addresses, thread, threads, ctypes.cast(waiting, ctypes.c_void_p)))
-        for thread in range(threads)
-    ]
-    for member in team:
-        member.start()
-    for member in team:
-        member.join()
-    assert not barrier.broken
-    return [buffers[len(arrays) + k][: math.prod(r.shape)].reshape(r.shape) for k, r in enumerate(results)]
+        free = [i for i in options if i not in into.values()]
+        if free:
+            into[k] = free[0]
+    return run_kernel(kernel, extra, results, arrays, threads, into, aliased)
 
 
 def optimiser(shapes: Sequence[tuple[int, ...]], dtype: np.dtype = F32) -> tuple[list[Tensor], list[Memory], list[np.ndarray]]:

@@ -3,10 +3,8 @@ must, and the table of calls, on threads of our own."""
 
 from __future__ import annotations
 
-import ctypes
 import itertools
 import math
-import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,9 +18,10 @@ from minpy_jit.exec import regions
 pytestmark = pytest.mark.skipif(not regions.built(), reason="the region operator was not built: there was no C++ compiler")
 
 if regions.built():
+    from region_driver import run_kernel
     from test_regions import random_program
 
-    from minpy_jit.exec.regions import aliases, emit, jit, rewrite, scalars, schedule, workspace
+    from minpy_jit.exec.regions import aliases, emit, rewrite, scalars, schedule, workspace
     from minpy_jit.exec.regions.loops import Copy, Kernel, MatrixProduct
     from minpy_jit.exec.regions.tensors import Memory, Tensor, Tensors
 
@@ -45,31 +44,12 @@ def run(
     """
     tensors = rewrite.rewritten(results, products)
     kernel, extra = schedule.build(tensors, operands)
-    first = len(kernel.buffers) - extra
-    plan, needed = workspace.plan(kernel, first, threads)
+    into = into or {}
     allowed = aliases.in_place(kernel, len(operands), len(results), 0)
-    for result, operand in (into or {}).items():
+    for result, operand in into.items():
         assert operand in allowed[result], "may not be made in place"
-    aliased = {kernel.buffers[len(operands) + r] for r in into or {}} | {kernel.buffers[o] for o in (into or {}).values()}
-    module, _ = emit.write(kernel, aliased=aliased, plan=plan)
-    code = jit.Code(jit.compiled(str(module)), "kernel")
-    given = [np.ascontiguousarray(a).copy() for a in arrays]
-    made = [np.full(t.shape, 77, t.dtype) for t in results]
-    for result, operand in (into or {}).items():
-        made[result] = given[operand].reshape(made[result].shape)
-    buffers = [*given, *made, np.full(needed + 1, 77, np.uint8)]
-    addresses = (ctypes.c_void_p * len(buffers))(*[b.ctypes.data for b in buffers])
-    function = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p)(code.address)
-    meeting = threading.Barrier(threads)
-    wait = ctypes.CFUNCTYPE(None)(lambda: meeting.wait() and None)
-    team = [threading.Thread(target=function, args=(addresses, t, threads, ctypes.cast(wait, ctypes.c_void_p))) for t in range(1, threads)]
-    for thread in team:
-        thread.start()
-    function(addresses, 0, threads, ctypes.cast(wait, ctypes.c_void_p))
-    for thread in team:
-        thread.join()
-    assert buffers[-1][needed] == 77, "wrote behind the workspace"
-    return made, kernel
+    aliased = {kernel.buffers[len(operands) + r] for r in into} | {kernel.buffers[o] for o in into.values()}
+    return run_kernel(kernel, extra, results, arrays, threads, into, aliased), kernel
 
 
 @pytest.mark.parametrize("threads", [1, 3])

@@ -13,7 +13,7 @@ import sys
 import threading
 import tracemalloc
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,8 @@ from minpy_jit.errors import NoGradientError, RecordingWarning
 from minpy_jit.exec import mx, reference, variants
 from minpy_jit.trace.op import TABLE
 from minpy_jit.trace.recorder import current
+
+pytestmark = pytest.mark.usefixtures("clean_state")
 
 HERE = Path(__file__)
 MODES = ("lazy", "eager", "numpy")
@@ -207,15 +209,6 @@ LINES: dict[tuple[str, str], tuple[str, ...]] = {
     ),
     ("Compiling", "never slower than eager mode on our benchmarks"): ("test_cli::test_benchmarks_meet_their_bounds",),
 }
-
-
-@pytest.fixture(autouse=True)
-def clean() -> Iterator[None]:
-    minpy_jit.flush()
-    minpy_jit.clear_caches()
-    minpy_jit.reset_stats()
-    yield
-    minpy_jit.flush()
 
 
 def count(name: str) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy
@@ -18,17 +18,9 @@ from minpy_jit.exec import regions
 from minpy_jit.exec.run import plan_cache
 from minpy_jit.trace.step import INPUT, Step
 
+pytestmark = pytest.mark.usefixtures("clean_state")
 needs_native = pytest.mark.skipif(not regions.enabled(), reason="values are computed again in native loops only")
 SIZE = 24
-
-
-@pytest.fixture(autouse=True)
-def clean() -> Iterator[None]:
-    minpy_jit.flush()
-    minpy_jit.clear_caches()
-    minpy_jit.reset_stats()
-    yield
-    minpy_jit.clear_caches()
 
 
 @pytest.fixture
@@ -278,7 +270,9 @@ def test_numbers_of_each_call_are_its_own() -> None:
 
 
 @pytest.mark.parametrize("name", ["record_nodes", "pull", "apply_rules"])
-def test_a_signal_handler_within_the_pullback_of_several_flushes(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_signal_handler_within_the_pullback_of_several_flushes(
+    name: str, monkeypatch: pytest.MonkeyPatch, on_signal: Callable[..., None]
+) -> None:
     seen: list[Any] = []
     came = 0
 
@@ -295,13 +289,10 @@ def test_a_signal_handler_within_the_pullback_of_several_flushes(name: str, monk
             signal.raise_signal(signal.SIGUSR1)
         return found
 
-    before = signal.signal(signal.SIGUSR1, handler)
+    on_signal(signal.SIGUSR1, handler)
     a = points()
-    try:
-        with monkeypatch.context() as patched:
-            patched.setattr(tape, name, interrupted)
-            for _ in range(4):
-                numpy.testing.assert_allclose(grad(roots)(np.array(a)).asnumpy(), a ** (-2 / 3) / 3, rtol=1e-7)
-    finally:
-        signal.signal(signal.SIGUSR1, before)
+    with monkeypatch.context() as patched:
+        patched.setattr(tape, name, interrupted)
+        for _ in range(4):
+            numpy.testing.assert_allclose(grad(roots)(np.array(a)).asnumpy(), a ** (-2 / 3) / 3, rtol=1e-7)
     assert [x.tolist() for x in seen] == [[7.0, 7.0]]

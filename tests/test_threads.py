@@ -22,6 +22,7 @@ import pytest
 
 import minpy_jit
 import minpy_jit.numpy as np
+from benchmarks.threads import run_threads
 from minpy_jit.autograd import tape
 from minpy_jit.trace.recorder import current, run_lock
 from minpy_jit.trace.step import Step
@@ -34,31 +35,12 @@ def clean() -> Iterator[None]:
     recorder = current()
     assert recorder.region is None and recorder.session is None and recorder.tapes == []
     assert recorder.mode == "lazy"
-    run(held_by_nobody)
+    run_threads(held_by_nobody)
 
 
 def held_by_nobody() -> None:
     assert run_lock.acquire(timeout=60), "the run lock is still held"
     run_lock.release()
-
-
-def run(*functions: Callable[[], object]) -> None:
-    """Run each in a thread of its own; what one raises is raised here."""
-    errors: list[BaseException] = []
-
-    def work(function: Callable[[], object]) -> None:
-        try:
-            function()
-        except BaseException as error:
-            errors.append(error)
-
-    threads = [threading.Thread(target=work, args=(f,)) for f in functions]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if errors:
-        raise errors[0]
 
 
 @pytest.fixture
@@ -103,7 +85,7 @@ def traced(x: Any) -> Any:
 @pytest.mark.parametrize("number", [150, pytest.param(10_000, marks=pytest.mark.slow)])
 def test_eight_threads(number: int, record_property: Callable[[str, object], None]) -> None:
     before = minpy_jit.stats()["flushes"]
-    run(*[lambda seed=seed: turns(seed, number) for seed in range(8)])  # type: ignore[misc]
+    run_threads(*[lambda seed=seed: turns(seed, number) for seed in range(8)])  # type: ignore[misc]
     flushes = minpy_jit.stats()["flushes"] - before
     # (counted without a lock, as many threads add to it)
     assert flushes > 7 * number
@@ -111,7 +93,7 @@ def test_eight_threads(number: int, record_property: Callable[[str, object], Non
 
 
 def test_threads_take_turns_often(switching: None) -> None:
-    run(*[lambda seed=seed: turns(seed, 25) for seed in range(6)])  # type: ignore[misc]
+    run_threads(*[lambda seed=seed: turns(seed, 25) for seed in range(6)])  # type: ignore[misc]
 
 
 def test_a_pipeline_of_threads() -> None:
@@ -139,7 +121,7 @@ def test_a_pipeline_of_threads() -> None:
             assert y.tolist() == [i + 1.0, *[(i + 1) * 2.0 + 1] * 4]
             seen.append(i)
 
-    run(make, change, look)
+    run_threads(make, change, look)
     assert seen == list(range(200))
 
 
@@ -160,7 +142,7 @@ def observed_while(record: Callable[[list[Any], int], None], number: int) -> Non
         while not done.is_set():
             str(box[0])
 
-    run(write, look, look)
+    run_threads(write, look, look)
 
 
 def test_looking_at_a_gradient_in_the_making(switching: None) -> None:
@@ -213,7 +195,7 @@ def test_looking_at_writes(switching: None) -> None:
             values = x.asnumpy()
             assert (values == values[0]).all()
 
-    run(write, look, look)
+    run_threads(write, look, look)
     assert x.tolist() == [599.0] * 50
 
 
@@ -231,7 +213,7 @@ def test_a_thread_that_dies_with_pending_work() -> None:
         raise KeyError("dies")
 
     with pytest.raises(KeyError):
-        run(work)
+        run_threads(work)
     gc.collect()
     y, part, total, product, gradient, pullback = box
     assert part.tolist() == [4.0] * 4 and float(total) == 20 and product.tolist() == [20.0] * 5
@@ -248,7 +230,7 @@ def test_an_error_in_another_threads_work() -> None:
         x = np.arange(4.0)
         box.extend([x[np.arange(2) + 7], x + 1])
 
-    run(work)
+    run_threads(work)
     for _ in range(2):
         with pytest.raises(IndexError, match=rf"recorded at {__file__}:"):
             box[0].tolist()
@@ -273,15 +255,15 @@ def test_settings_of_a_thread_are_its_own() -> None:
             np.ones(2) / 0
 
     with minpy_jit.mode("numpy"), minpy_jit.cpu(1):
-        run(look)
+        run_threads(look)
     assert found == {"mode": "lazy", "context": minpy_jit.cpu(0), "dtype": numpy.dtype("float64")}
-    run(change)
+    run_threads(change)
     look()
     assert found == {"mode": "lazy", "context": minpy_jit.cpu(0), "dtype": numpy.dtype("float64")}
     assert np.ones(2).dtype == np.array([1.5]).dtype == numpy.float64
     minpy_jit.set_default_dtype("float32")
     try:
-        run(look)
+        run_threads(look)
     finally:
         minpy_jit.set_default_dtype(None)
     assert found["dtype"] == numpy.float64
@@ -366,7 +348,7 @@ def test_contextvars() -> None:
     assert copied.run(inner).tolist() == [3.0] * 3
     assert variable.get().tolist() == [2.0] * 3
     found: list[Any] = []
-    run(lambda: found.append(copied.run(inner)))
+    run_threads(lambda: found.append(copied.run(inner)))
     assert found[0].tolist() == [4.0] * 3
 
 
@@ -417,7 +399,7 @@ def test_a_debugger_that_looks(install: Callable[[Any], None]) -> None:
     assert len(values) > 20 and values == [[1.0, 3.0, 5.0]] * len(values)
 
 
-def test_a_signal_handler_that_computes() -> None:
+def test_a_signal_handler_that_computes(on_signal: Callable[..., None]) -> None:
     total = np.zeros(4)
     seen: list[float] = []
 
@@ -427,25 +409,21 @@ def test_a_signal_handler_that_computes() -> None:
         if len(seen) < 60:
             signal.setitimer(signal.ITIMER_REAL, 0.001)
 
-    before = signal.signal(signal.SIGALRM, handler)
+    on_signal(signal.SIGALRM, handler)
     turns_done = 0
-    try:
-        signal.setitimer(signal.ITIMER_REAL, 0.001)
-        # by count, not by time: on a busy machine handlers come late
-        while len(seen) < 60:
-            total += 1
-            turns_done += 1
-            if turns_done % 50 == 0:
-                float(total[0])
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+    signal.setitimer(signal.ITIMER_REAL, 0.001)
+    # by count, not by time: on a busy machine handlers come late
+    while len(seen) < 60:
+        total += 1
+        turns_done += 1
+        if turns_done % 50 == 0:
+            float(total[0])
     assert total.tolist() == [float(turns_done)] * 4
     assert all(s % 4 == 0 for s in seen) and seen == sorted(seen)
 
 
 @pytest.mark.parametrize("differentiating", [False, True])
-def test_a_signal_handler_that_differentiates(differentiating: bool) -> None:
+def test_a_signal_handler_that_differentiates(differentiating: bool, on_signal: Callable[..., None]) -> None:
     # loaded before: that takes seconds, of which a program that is interrupted all the time gets few
     minpy_jit.info()
     total = np.zeros(4)
@@ -470,22 +448,18 @@ def test_a_signal_handler_that_differentiates(differentiating: bool) -> None:
             if len(seen) < 25:
                 signal.setitimer(signal.ITIMER_REAL, 0.002)
 
-    before = signal.signal(signal.SIGALRM, again)
+    on_signal(signal.SIGALRM, again)
     turns_done = 0
-    try:
-        signal.setitimer(signal.ITIMER_REAL, 0.002)
-        while len(seen) < 25:
-            total += 1
-            turns_done += 1
-            if differentiating:
-                k = float(turns_done % 3)
-                found = minpy_jit.grad(lambda x, k=k: np.sum(x * x * k + x[1:].sum()))(np.full(3, 1.5) + k)
-                assert found.tolist() == [(3 + 2 * k) * k + more for more in (0, 3, 3)]
-            if turns_done % 50 == 0:
-                float(total[0])
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+    signal.setitimer(signal.ITIMER_REAL, 0.002)
+    while len(seen) < 25:
+        total += 1
+        turns_done += 1
+        if differentiating:
+            k = float(turns_done % 3)
+            found = minpy_jit.grad(lambda x, k=k: np.sum(x * x * k + x[1:].sum()))(np.full(3, 1.5) + k)
+            assert found.tolist() == [(3 + 2 * k) * k + more for more in (0, 3, 3)]
+        if turns_done % 50 == 0:
+            float(total[0])
     assert total.tolist() == [float(turns_done)] * 4
     assert all(s % 4 == 0 for s in seen) and seen == sorted(seen)
     assert [g.tolist() for g in gradients] == [[0.0, 1.0, 2.0], [0.0, 1.0, 1.0]] * len(seen)
@@ -495,7 +469,9 @@ def test_a_signal_handler_that_differentiates(differentiating: bool) -> None:
 @pytest.mark.parametrize(
     ("owner", "name", "times"), [(tape, "pull", 1), (tape, "active_slots", 1), *[(Step, "remember", k) for k in (1, 2, 4)]]
 )
-def test_a_signal_handler_within_a_pullback(owner: Any, name: str, times: int, mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_signal_handler_within_a_pullback(
+    owner: Any, name: str, times: int, mode: str, monkeypatch: pytest.MonkeyPatch, on_signal: Callable[..., None]
+) -> None:
     """What it records there is not taken for the pullback's when that is replayed."""
     seen: list[Any] = []
     came = 0
@@ -514,23 +490,20 @@ def test_a_signal_handler_within_a_pullback(owner: Any, name: str, times: int, m
             signal.raise_signal(signal.SIGUSR1)
         return found
 
-    before = signal.signal(signal.SIGUSR1, handler)
-    try:
-        minpy_jit.clear_caches()
-        with minpy_jit.mode(mode), monkeypatch.context() as patched:
-            patched.setattr(owner, name, interrupted)
-            for k in range(4):
-                x = numpy.arange(1.0, 4.0) + k
-                found = minpy_jit.grad(lambda y: np.sum(y * y * y + 0.25))(np.array(x)) * 3.0
-                assert found.tolist() == (9 * x**2).tolist()
-    finally:
-        signal.signal(signal.SIGUSR1, before)
+    on_signal(signal.SIGUSR1, handler)
+    minpy_jit.clear_caches()
+    with minpy_jit.mode(mode), monkeypatch.context() as patched:
+        patched.setattr(owner, name, interrupted)
+        for k in range(4):
+            x = numpy.arange(1.0, 4.0) + k
+            found = minpy_jit.grad(lambda y: np.sum(y * y * y + 0.25))(np.array(x)) * 3.0
+            assert found.tolist() == (9 * x**2).tolist()
     assert [x.tolist() for x in seen] == [[7.0, 7.0], [7.0, 8.0]]
 
 
 # one that comes within another library's callback of the garbage collector is Python's to print, and nobody's to catch
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_interrupted_by_a_timer_again_and_again() -> None:
+def test_interrupted_by_a_timer_again_and_again(on_signal: Callable[..., None]) -> None:
     class Stop(BaseException):
         pass
 
@@ -541,32 +514,28 @@ def test_interrupted_by_a_timer_again_and_again() -> None:
     w = numpy.ones((6, 6))
     ours = np.array(w)
     came = 0
-    before = signal.signal(signal.SIGALRM, handler)
-    try:
-        for _ in range(150):
+    on_signal(signal.SIGALRM, handler)
+    for _ in range(150):
+        try:
+            signal.setitimer(signal.ITIMER_REAL, draw.uniform(1e-5, 2e-3))
             try:
-                signal.setitimer(signal.ITIMER_REAL, draw.uniform(1e-5, 2e-3))
-                try:
-                    y = ours * 1.0
-                    for i in range(1000):
-                        y = y * 0.5 + float(i)
-                        if i % 7 == 6:
-                            float(y[0, 0])
-                finally:
-                    signal.setitimer(signal.ITIMER_REAL, 0)
-                    # a handler that is due runs at the next call
-                    sleep(0)
-            except Stop:
-                came += 1
-            z = ours * 3 + 1
-            z[0] = 5.0
-            expected = w * 3 + 1
-            expected[0] = 5.0
-            assert z.tolist() == expected.tolist()
-            assert ours.tolist() == w.tolist()
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+                y = ours * 1.0
+                for i in range(1000):
+                    y = y * 0.5 + float(i)
+                    if i % 7 == 6:
+                        float(y[0, 0])
+            finally:
+                signal.setitimer(signal.ITIMER_REAL, 0)
+                # a handler that is due runs at the next call
+                sleep(0)
+        except Stop:
+            came += 1
+        z = ours * 3 + 1
+        z[0] = 5.0
+        expected = w * 3 + 1
+        expected[0] = 5.0
+        assert z.tolist() == expected.tolist()
+        assert ours.tolist() == w.tolist()
     assert came > 50
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+from ..threads import run_threads
 from . import TIMES, Toolkit, footgun
 
 
@@ -101,21 +102,11 @@ def called_by_threads(t: Toolkit) -> Any:
     np = t.np
     f = t.jit(lambda x: x * 2 + 1)
     found: list[Any] = [None] * 4
-    errors: list[BaseException] = []
 
     def work(k: int) -> None:
-        try:
-            found[k] = [t.get(f(np.array([1.0 * k, 2.0 + i]))) for i in range(5)]
-        except BaseException as error:
-            errors.append(error)
+        found[k] = [t.get(f(np.array([1.0 * k, 2.0 + i]))) for i in range(5)]
 
-    threads = [threading.Thread(target=work, args=(k,)) for k in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if errors:
-        raise errors[0]
+    run_threads(*[partial(work, k) for k in range(4)])
     return found
 
 
@@ -125,20 +116,9 @@ def result_read_by_another_thread(t: Toolkit) -> Any:
     np = t.np
     f = t.jit(lambda x: x * 2 + 1)
     found: list[Any] = []
-    errors: list[BaseException] = []
-
-    def look(y: Any) -> None:
-        try:
-            found.append(t.get(y))
-        except BaseException as error:
-            errors.append(error)
-
     for k in range(TIMES):
-        thread = threading.Thread(target=look, args=(f(np.array([1.0, 2.0 + k])),))
-        thread.start()
-        thread.join()
-    if errors:
-        raise errors[0]
+        y = f(np.array([1.0, 2.0 + k]))
+        run_threads(lambda y=y: found.append(t.get(y)))
     return found
 
 

@@ -7,12 +7,13 @@ NumPy. Beside the tests, which mostly run small arrays in one thread, this is wh
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy
 
+from ..threads import run_threads
 from . import plugin
 
 if plugin.VARIABLE not in os.environ:
@@ -149,21 +150,7 @@ def main() -> None:
                     minpy_jit.clear_caches()
 
     def in_threads(number: int, runs: int) -> None:
-        errors: list[BaseException] = []
-
-        def work(first: int) -> None:
-            try:
-                all_programs(first, runs)
-            except BaseException as error:
-                errors.append(error)
-
-        threads = [threading.Thread(target=work, args=(3 * k,)) for k in range(number)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        if errors:
-            raise errors[0]
+        run_threads(*[partial(all_programs, 3 * k, runs) for k in range(number)])
 
     clearing = False
     all_programs(0, RUNS)

@@ -13,12 +13,12 @@ from ..trace.op import TABLE
 from ..trace.ops import composite, special
 from ..trace.ops.normalise import normalise_axis
 from ..trace.recorder import observe
+from ..trace.types import HOST_KINDS
 from . import fallback, reductions, shaping
 from .convert import NUMBERS
 from .creation import asarray, like_layout, without_scalar
 from .output import deliver, deliver_reduced, out_array
 from .shaping import handle
-from .ufuncs import HOST_KINDS
 
 _HOST = HOST_KINDS + "Mm"
 
@@ -118,7 +118,7 @@ def isneginf(x: Any, out: Any = None) -> Any:
 
 
 def _ordered(x: Any, name: str) -> Any:
-    if x.type.dtype.kind in HOST_KINDS:
+    if x.type.host:
         raise TypeError(f"[{name}] ufunc 'isinf' not supported for the input types; got {x.type.dtype}")
     if x.type.dtype.kind == "c":
         raise TypeError(f"This operation is not supported for {x.type.dtype} values because it would be ambiguous.")

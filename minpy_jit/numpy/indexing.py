@@ -21,7 +21,7 @@ from .views import assign, chain_of, check_writeable, extended, has_overlap, mak
 
 def get(x: Handle, key: Any) -> Any:
     """`x[key]`."""
-    if x.type.dtype.kind in "OSUV":
+    if x.type.host:
         if x.type.dtype.names is not None and _is_field(key):
             return make_view(x, TABLE["field"], (), (key if isinstance(key, str) else tuple(key),))
         basic = index_spec.parse(key, x.type.shape)

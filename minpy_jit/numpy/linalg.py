@@ -12,12 +12,12 @@ from numpy.linalg import LinAlgError
 from ..trace.op import TABLE
 from ..trace.ops import composite
 from ..trace.recorder import current, value_of
+from ..trace.types import HOST_KINDS
 from .convert import follows
 from .fallback import call, fallback
 from .products import deliver_product, dot
 from .protocols import register
 from .shaping import handle, normalize_axes
-from .ufuncs import HOST_KINDS
 
 
 def _inexact(a: Any, name: str, square: bool = False) -> Any:

@@ -82,9 +82,14 @@ def out_array(out: Any) -> Any:
     """
     if isinstance(out, tuple) and len(out) == 1:
         out = out[0]
-    if out is None or isinstance(out, np.ndarray) or (isinstance(out, Handle) and not out.type.scalar):
+    if out is None or is_array(out):
         return out
     raise TypeError("return arrays must be of ArrayType")
+
+
+def is_array(out: Any) -> bool:
+    """Whether it is an array, ours or NumPy's, that can be written to."""
+    return isinstance(out, np.ndarray) or (isinstance(out, Handle) and not out.type.scalar)
 
 
 def result_layout(x: Handle, order: str) -> Handle:

@@ -11,11 +11,11 @@ from ..trace.handle import Handle
 from ..trace.op import TABLE
 from ..trace.ops import composite
 from ..trace.ops.normalise import normalise_axis
+from ..trace.types import HOST_KINDS
 from . import fallback
 from .output import deliver, deliver_reduced, out_array
 from .shaping import handle, normalize_axes
 from .strides import relabelled
-from .ufuncs import HOST_KINDS
 
 
 def _host(*arrays: Any) -> bool:

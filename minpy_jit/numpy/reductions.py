@@ -14,12 +14,11 @@ from ..trace.op import TABLE, Op, Params
 from ..trace.ops import composite
 from ..trace.ops.normalise import normalise_axes, normalise_axis
 from ..trace.replay import record, record_reduction, reduction
-from ..trace.types import broadcasts_to
+from ..trace.types import HOST_KINDS, broadcasts_to
 from . import fallback
 from .convert import as_handle
 from .output import deliver_reduced, deliver_same, out_array
 from .shaping import handle
-from .ufuncs import HOST_KINDS
 
 _NO = np._NoValue  # type: ignore[attr-defined]
 # (op, operand type, axis, keepdims, dtype) -> params of the step, or None where only NumPy can do it; memoised: 3 -> 0.3 µs a call
@@ -50,7 +49,7 @@ def reduced(op: Op, x: Any, axis: Any, keepdims: Any, dtype: Any = None) -> Any:
 
 
 def _plan(op: Op, x: Any, axis: Any, keepdims: Any, dtype: Any) -> Params | None:
-    if x.type.dtype.kind in HOST_KINDS or (dtype is not None and np.dtype(dtype).kind in HOST_KINDS):
+    if x.type.host or (dtype is not None and np.dtype(dtype).kind in HOST_KINDS):
         return None
     return op.bind(
         _named(
@@ -197,7 +196,7 @@ def _position(name: str, op: Op) -> Callable[..., Any]:
 
     def reduction(a: Any, axis: Any = None, out: Any = None, *, keepdims: Any = _NO) -> Any:
         x = a if isinstance(a, Handle) else handle(a)
-        if x.type.dtype.kind in HOST_KINDS:
+        if x.type.host:
             return fallback.call(function, (a, axis, out), _options(keepdims=keepdims), name)
         if axis is not None:
             axis = normalise_axis(axis, x.type.ndim or 1)
@@ -216,7 +215,7 @@ def _cumulative(name: str, combine: str) -> Callable[..., Any]:
 
     def reduction(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
         x = a if isinstance(a, Handle) else handle(a)
-        if x.type.dtype.kind in HOST_KINDS:
+        if x.type.host:
             return fallback.call(function, (a, axis, dtype, out), None, name)
         if axis is not None:
             axis = normalise_axis(axis, x.type.ndim or 1)
@@ -399,7 +398,7 @@ def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = Fals
         ZeroDivisionError: weights sum to zero (an observer, as in NumPy).
     """
     x = handle(a)
-    if x.type.dtype.kind in HOST_KINDS or (isinstance(weights, Handle) and weights.type.dtype.kind in HOST_KINDS):
+    if x.type.host or (isinstance(weights, Handle) and weights.type.host):
         return fallback.call(np.average, (a, axis, weights, returned), {} if keepdims is _NO else {"keepdims": keepdims}, "average")
     axes = _axes(axis, x)
     keep = keepdims is not _NO and bool(keepdims)

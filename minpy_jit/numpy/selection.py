@@ -12,15 +12,14 @@ from ..trace.op import TABLE
 from ..trace.ops import composite
 from ..trace.ops.normalise import normalise_axis
 from ..trace.recorder import observe
-from ..trace.types import contiguous_strides
+from ..trace.types import HOST_KINDS, contiguous_strides
 from . import fallback, indexing
 from .array import duplicate
 from .convert import NUMBERS, array_of, as_handle, contains_handle, follows
 from .creation import arange, asarray, zeros, zeros_like
 from .facts import ndim, result_type
-from .output import check_same, deliver, deliver_same, out_array, result_layout
+from .output import check_same, deliver, is_array, out_array, result_layout
 from .shaping import atleast_1d, broadcast_arrays, concatenate, diagonal, expand_dims, flatten, handle, ravel, reshaped, transpose
-from .ufuncs import HOST_KINDS
 from .views import assign, check_writeable
 
 _NOT_GIVEN: Any = np._NoValue  # type: ignore[attr-defined]
@@ -111,10 +110,10 @@ def extract(condition: Any, arr: Any) -> Any:
 
 def take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "raise") -> Any:
     """Elements at indices along an axis."""
-    if out is not None and not (isinstance(out, np.ndarray) or (isinstance(out, Handle) and not out.type.scalar)):
+    if out is not None and not is_array(out):
         raise TypeError("[take] output must be an array")
     x, at = handle(a), _integers(indices)
-    if x.type.dtype.kind in HOST_KINDS or mode not in ("raise", "wrap", "clip"):
+    if x.type.host or mode not in ("raise", "wrap", "clip"):
         return fallback.call(np.take, (a, indices, axis, out, mode), None, "take")
     if axis is None or (x.type.ndim == 0 and axis in (0, -1)):
         x, axis = (x, 0) if x.type.ndim == 1 else (TABLE["reshape"](x, shape=(x.type.size,)), 0)
@@ -132,7 +131,7 @@ def take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "r
     ):
         # positions that are known fail at this line, as in NumPy (which does not look at them where there is no row to take from)
         indexing.check_places(at.memory, axis, x.type.shape[axis])
-    return deliver_same(taken, out, "take")
+    return deliver(taken, out, "take", "unsafe")
 
 
 def _integers(indices: Any) -> Any:
@@ -163,7 +162,7 @@ def take_along_axis(arr: Any, indices: Any, axis: Any) -> Any:
 
 def clip(a: Any, a_min: Any, a_max: Any, out: Any = None, **kwargs: Any) -> Any:
     """Values limited to an interval (either end may be None)."""
-    if kwargs or (isinstance(a, Handle) and a.type.dtype.kind in HOST_KINDS):
+    if kwargs or (isinstance(a, Handle) and a.type.host):
         return fallback.call(np.clip, (a, a_min, a_max, out), kwargs, "clip")
     if a_min is None and a_max is None:
         raise ValueError("One of max or min must be given")
@@ -310,7 +309,7 @@ def insert(arr: Any, obj: Any, values: Any, axis: Any = None) -> Any:
     if axis is None:
         x, axis = ravel(x), 0
     new = values if isinstance(values, Handle) else array_of(values, x.type.dtype)
-    if x.type.ndim != 1 or new.type.ndim > 1 or new.type.dtype.kind in HOST_KINDS:
+    if x.type.ndim != 1 or new.type.ndim > 1 or new.type.host:
         return fallback.call(np.insert, (x, obj, values, axis), None, "insert")
     where_ = observe(obj, "insert") if isinstance(obj, Handle) else obj
     n = x.type.shape[0]
@@ -447,7 +446,7 @@ def fill_diagonal(a: Any, val: Any, wrap: bool = False) -> None:
 
 def putmask(a: Any, mask: Any, values: Any) -> None:
     """Write `values` where the mask holds."""
-    if not isinstance(a, Handle) or a.type.scalar or a.type.dtype.kind in HOST_KINDS:
+    if not isinstance(a, Handle) or a.type.scalar or a.type.host:
         fallback.call(np.putmask, (a, mask, values), None, "putmask")
         return
     check_writeable(a, "putmask: output array is read-only")
@@ -466,13 +465,13 @@ def put(a: Any, ind: Any, v: Any, mode: str = "raise") -> None:
     Raises:
         IndexError: a position is out of bounds. (NumPy 1.26 never returns, or writes beside the array, where it has no elements.)
     """
-    if isinstance(a, Handle) and not a.type.size and np.size(ind) and np.size(v):
+    if isinstance(a, Handle):
         check_writeable(a, "put: output array is read-only")
-        raise IndexError(f"[put] an array of shape {a.type.shape} has no elements to write to")
-    if not isinstance(a, Handle) or a.type.scalar or a.type.dtype.kind in HOST_KINDS:
+        if not a.type.size and np.size(ind) and np.size(v):
+            raise IndexError(f"[put] an array of shape {a.type.shape} has no elements to write to")
+    if not isinstance(a, Handle) or a.type.scalar or a.type.host:
         fallback.call(np.put, (a, ind, v, mode), None, "put")
         return
-    check_writeable(a, "put: output array is read-only")
     known = observe(ind, "put") if isinstance(ind, Handle) else np.asarray(ind)
     new = _converted(v, a.type.dtype, "unsafe")
     if not new.type.size or not known.size:
@@ -538,7 +537,7 @@ def place(arr: Any, mask: Any, vals: Any) -> None:
         known = observe(mask, "place") if isinstance(mask, Handle) else mask
         if indexing.put_through_memory(arr, vals, lambda shown, new: np.place(shown, known, new)):
             return
-    if not isinstance(arr, Handle) or arr.type.scalar or arr.type.dtype.kind in HOST_KINDS:
+    if not isinstance(arr, Handle) or arr.type.scalar or arr.type.host:
         fallback.call(np.place, (arr, mask, vals), None, "place")
         return
     check_writeable(arr)

@@ -11,7 +11,6 @@ from ..trace.op import TABLE, Op
 from ..trace.ops import index_spec
 from ..trace.recorder import observe
 from ..trace.replay import Recording
-from ..trace.types import HOST_KINDS
 from . import fallback, indexing
 from .convert import NUMBERS, array_of, as_handle, follows, operand
 from .output import deliver, out_array, result_layout
@@ -83,7 +82,7 @@ class Ufunc(Recording, metaclass=UfuncType):
         if self.op is None or any(_is_foreign(a) for a in given):
             return self._host(given, out, kwargs)
         operands = [operand(a) for a in given]
-        if any(isinstance(o, Handle) and o.type.dtype.kind in HOST_KINDS for o in operands):
+        if any(isinstance(o, Handle) and o.type.host for o in operands):
             return self._host(given, out, kwargs)
         if all(type(o) in NUMBERS for o in operands):
             operands = [as_handle(o) for o in operands] if nin == 1 else [as_handle(operands[0]), *operands[1:]]
@@ -374,7 +373,7 @@ def _only_integers(indices: Any) -> bool:
 
 
 def _host_kind(value: Any) -> bool:
-    return isinstance(value, Handle) and value.type.dtype.kind in HOST_KINDS
+    return isinstance(value, Handle) and value.type.host
 
 
 def _masked(mask: Any, result: Any, out: Any, name: str) -> Any:

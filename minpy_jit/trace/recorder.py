@@ -20,7 +20,7 @@ from . import limits
 from .context import DeviceValue, on_host, require_same
 from .handle import Alias, Handle, constructors, materialised, new, root_of
 from .op import Op, Params, set_recorder
-from .replay import OpenSegment, Replayer, record, set_local
+from .replay import OpenSegment, Replayer, record, set_local, within
 from .stats import FlushRecord, stats
 from .step import INPUT, KIND_DTYPES, KINDS, PROJECT, SCALAR, Step, empty_path
 from .types import ArrayType, array_type, integer_name
@@ -895,10 +895,10 @@ def check_numbers(step: Step, operands: Iterable[Any]) -> None:
     Raises:
         OverflowError: it does not (ValueError for a negative exponent).
     """
-    low, high = step.low, step.high
-    assert low is not None and high is not None
+    high = step.high
+    assert high is not None
     for value in operands:
-        if type(value) is int and not low <= value <= high:
+        if not within(step, value):
             if step.op.scalar_error is not None:
                 raise step.op.scalar_error(value, high)
             raise OverflowError(f"[{step.op.name}] Python integer {value} out of bounds for {integer_name(high)}")

@@ -581,7 +581,7 @@ def _binary(op: Op, a: Handle, value: Any, reflected: bool, mixed: Callable[[Op,
             or step.op is not op
             or step.a != i
             or step.b != j
-            or not (step.low is None or _within(step, value))
+            or not (step.low is None or within(step, value))
             or (step.host and function is not None)
         ):
             if function is not None and a.type.host:
@@ -621,7 +621,7 @@ def _in_place(op: Op, handle: Handle, value: Any) -> Any:
     return handle
 
 
-def _within(step: Step, value: Any) -> bool:
+def within(step: Step, value: Any) -> bool:
     """Whether NEP 50 lets a number stand beside the step's dtype."""
     low, high = step.low, step.high
     return type(value) is not int or low is None or high is None or low <= value <= high

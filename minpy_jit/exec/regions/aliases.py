@@ -15,7 +15,7 @@ def in_place(kernel: Kernel, operands: int, results: int, smallest: int) -> list
     """
     return [
         ()
-        if result.size * result.dtype.itemsize < smallest
+        if result.nbytes < smallest
         else tuple(
             k
             for k, operand in enumerate(kernel.buffers[:operands])
@@ -26,11 +26,11 @@ def in_place(kernel: Kernel, operands: int, results: int, smallest: int) -> list
 
 
 def _may_take(kernel: Kernel, result: Buffer, operand: Buffer) -> bool:
-    writes = [n for n, nest in enumerate(kernel.nests) if _writes(nest, result)]
+    writes = [n for n, nest in enumerate(kernel.nests) if result in nest.writes()]
     # whether an element may hold something else than the operand's by now
     changed = False
     for nest in kernel.nests[writes[0] :] if writes else ():
-        writing = _writes(nest, result)
+        writing = nest.writes().count(result)
         if operand in nest.buffers():
             if changed or not writing:
                 return False
@@ -42,25 +42,15 @@ def _may_take(kernel: Kernel, result: Buffer, operand: Buffer) -> bool:
                     return False
             elif not _is_read_before(nest, operand, result):
                 return False
-        elif isinstance(nest, Nest) and not _writes_once(nest, result) and writing:
+        elif isinstance(nest, Nest) and writing > 1:
             return False
-        changed |= writing and not isinstance(nest, Copy)
+        changed |= writing > 0 and not isinstance(nest, Copy)
     return bool(writes)
-
-
-def _writes(nest: Nest | MatrixProduct | Copy, buffer: Buffer) -> bool:
-    if not isinstance(nest, Nest):
-        return nest.result == buffer
-    return any(isinstance(item, Store) and item.buffer == buffer for phase in nest.phases for item in phase.body)
-
-
-def _writes_once(nest: Nest, buffer: Buffer) -> bool:
-    return sum(isinstance(item, Store) and item.buffer == buffer for phase in nest.phases for item in phase.body) == 1
 
 
 def _is_read_before(nest: Nest, buffer: Buffer, result: Buffer) -> bool:
     """Whether a nest that writes the result once reads of the buffer, in each turn, what the same turn writes, and earlier."""
-    if not _writes_once(nest, result):
+    if nest.writes().count(result) != 1:
         return False
     ((at_phase, at_item, store),) = [
         (p, i, item)

@@ -13,7 +13,7 @@ import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
 
-from .scalars import Lanes, element_type
+from .scalars import Lanes, declared, element_type
 
 F32, F64 = np.dtype(np.float32), np.dtype(np.float64)
 _INTS: dict[np.dtype, np.dtype] = {F32: np.dtype(np.int32), F64: np.dtype(np.int64)}
@@ -29,11 +29,8 @@ def library(lanes: Lanes, name: str, values: Sequence[Any], dtype: np.dtype) -> 
     """A function of the C library, lane by lane."""
     element = element_type(dtype)
     name = name + ("f" if dtype == F32 else "")
-    module = lanes.builder.module
-    function = module.globals.get(name)
-    if function is None:
-        function = ir.Function(module, ir.FunctionType(element, [element] * len(values)), name)
-        function.attributes.add("nounwind")
+    function = declared(lanes.builder.module, name, element, [element] * len(values))
+    function.attributes.add("nounwind")
     if lanes.width == 1:
         return lanes.builder.call(function, values)
 
@@ -185,13 +182,10 @@ class Arithmetic:
 
     def _scalef(self, x: Any, n: Any, width: int) -> Any:
         """The same by the one instruction that some processors have for it."""
-        module = self.builder.module
         name = f"llvm.x86.avx512.mask.scalef.{'ps' if self.dtype == F32 else 'pd'}.{width}"
         mask = ir.IntType(max(8, self.lanes.width))
         rounding = [ir.Constant(_I32, 4)] if width == 512 else []
-        function = module.globals.get(name)
-        if function is None:
-            function = ir.Function(module, ir.FunctionType(x.type, [x.type] * 3 + [mask] + [r.type for r in rounding]), name)
+        function = declared(self.builder.module, name, x.type, [x.type] * 3 + [mask] + [r.type for r in rounding])
         return self.builder.call(function, [x, n, x, ir.Constant(mask, -1), *rounding])
 
     def split(self, x: Any) -> tuple[Any, Any]:

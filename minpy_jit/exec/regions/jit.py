@@ -11,16 +11,17 @@ from llvmlite.binding.ffi import ObjectRef
 from . import store
 
 
-def _new_machine() -> Any:
+def _new_machine(opt: int = 3) -> Any:
     target = llvm.Target.from_default_triple()
-    return target.create_target_machine(cpu=llvm.get_host_cpu_name(), features=llvm.get_host_cpu_features().flatten(), opt=3, jit=True)
+    return target.create_target_machine(cpu=llvm.get_host_cpu_name(), features=llvm.get_host_cpu_features().flatten(), opt=opt, jit=True)
 
 
-@lru_cache(maxsize=1)
-def _machine() -> Any:
+@lru_cache(maxsize=2)
+def machine(opt: int = 3) -> Any:
+    """What writes code for this processor, `opt`: with how much care (0 to 3)."""
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
-    return _new_machine()
+    return _new_machine(opt)
 
 
 @lru_cache(maxsize=1)
@@ -47,14 +48,13 @@ def compiled(text: str) -> bytes:
 
 def optimized(text: str) -> Any:
     """A module after LLVM's passes."""
-    machine = _machine()
     module = llvm.parse_assembly(text)
     module.verify()
     options = llvm.create_pipeline_tuning_options(speed_level=2)
     # vectors are written as such
     options.loop_vectorization = False
     options.slp_vectorization = False
-    passes = llvm.create_pass_builder(machine, options)
+    passes = llvm.create_pass_builder(machine(), options)
     manager = passes.getModulePassManager()
     manager.run(module, passes)
     # llvmlite from 0.45 on (seen in 0.50) inherits an empty `_dispose` before the one that frees it: 0.1 MB for each module
@@ -66,7 +66,7 @@ def optimized(text: str) -> Any:
 
 def emitted(module: Any) -> bytes:
     """The object file of a module as it is."""
-    return _machine().emit_object(module)
+    return machine().emit_object(module)
 
 
 class Code:
@@ -81,7 +81,7 @@ class Code:
     def __init__(self, binary: bytes, name: str, outline: str = "") -> None:
         self.nbytes = len(binary)
         self.outline = outline
-        _machine()
+        machine()
         # an engine frees its machine
         self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _new_machine())
         self._engine.add_object_file(llvm.ObjectFileRef.from_data(binary))

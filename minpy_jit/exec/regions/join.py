@@ -44,10 +44,10 @@ def joined(kernel: Kernel, operands: int, results: int, in_place: Sequence[Seque
         # sections whose work it needs, or would spoil
         before = [written[m] for m in touched.values() if m in written] + [read[m] for m in targets if m in read]
         earliest = max(before, default=-1) + 1
-        kept = sum(_nbytes(b) for b in set(writes) if b in own)
+        kept = sum(b.nbytes for b in set(writes) if b in own)
         at = len(sections)
         if kept <= ROOM and earliest < at:
-            size = sum(_nbytes(b) for b in touched)
+            size = sum(b.nbytes for b in touched)
             at = next((k for k in range(earliest, at - 1) if size <= room[k]), at - 1)
             if at < len(sections) - 1:
                 room[at] -= size
@@ -70,7 +70,3 @@ def joined(kernel: Kernel, operands: int, results: int, in_place: Sequence[Seque
     nests = [nest for section in sections for nest in section]
     made = replace(kernel, nests=nests, joined=[len(section) for section in sections])
     return made, [tuple([k for r, k in taken if r == result]) for result, _ in zip(kernel.buffers[operands:], in_place, strict=False)]
-
-
-def _nbytes(buffer: Buffer) -> int:
-    return buffer.size * buffer.dtype.itemsize

@@ -76,6 +76,11 @@ class Buffer:
     size: int
     private: bool = False
 
+    @property
+    def nbytes(self) -> int:
+        """Of all elements."""
+        return self.size * self.dtype.itemsize
+
 
 # -- values --------------------------------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True, eq=False)

@@ -44,6 +44,12 @@ def memory_type(dtype: np.dtype) -> ir.Type:
     return ir.IntType(8) if dtype == BOOL else element_type(dtype)
 
 
+def declared(module: ir.Module, name: str, result: ir.Type, arguments: Sequence[ir.Type]) -> ir.Function:
+    """A function of LLVM's or of a library, declared once."""
+    function = module.globals.get(name)
+    return ir.Function(module, ir.FunctionType(result, arguments), name) if function is None else function
+
+
 class Lanes:
     """Writes instructions that work on `width` values at once (1: no vector)."""
 
@@ -81,10 +87,7 @@ class Lanes:
         first = values[0].type
         module = self.builder.module
         suffix = f"v{first.count}{first.element.intrinsic_name}" if isinstance(first, ir.VectorType) else first.intrinsic_name
-        function = module.globals.get(f"{name}.{suffix}")
-        if function is None:
-            function = ir.Function(module, ir.FunctionType(first, [v.type for v in values]), f"{name}.{suffix}")
-        return self.builder.call(function, values)
+        return self.builder.call(declared(module, f"{name}.{suffix}", first, [v.type for v in values]), values)
 
     def outlined(self, name: str, values: Sequence[Any], write: Callable[[Lanes, Sequence[Any]], Any]) -> Any:
         """The result of an internal function of the module, of the type of the first value; `write(lanes, values)` makes its body, once."""

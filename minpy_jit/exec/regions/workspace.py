@@ -39,7 +39,7 @@ def plan(kernel: Kernel, first: int, threads: int) -> tuple[dict[Buffer, tuple[i
 
 
 def _nbytes(buffer: Buffer, threads: int) -> int:
-    one = -(-buffer.size * buffer.dtype.itemsize // ALIGNMENT) * ALIGNMENT
+    one = -(-buffer.nbytes // ALIGNMENT) * ALIGNMENT
     return one * threads if buffer.private else one
 
 

@@ -124,7 +124,7 @@ def special(dtype: np.dtype) -> np.ndarray:
     info = np.finfo(dtype)
     positive = [0.0, math.inf, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 22.0, 1e-3, 1e5, 1.1e5, 1e6, 1.1e6, 1e10, 1e30, math.pi, math.pi / 2]
     positive += [float(v) for v in (info.max, info.tiny, info.smallest_subnormal, 1 + info.eps, 1 - info.epsneg, info.eps, 2 / info.eps)]
-    positive += [float(info.tiny) * f for f in (0.25, 0.999, 1.001, 4.0)] + [math.log(info.max) + d for d in (-0.01, 0.01, 0.69, 0.70)]
+    positive += [float(info.tiny) * f for f in (0.25, 0.999, 1.001, 4.0)] + [math.log(info.max) + d for d in (-0.01, 0.0, 0.01, 0.69, 0.70)]
     positive += [-math.log(info.smallest_subnormal) + d for d in (-0.01, 0.01, 0.69, 0.70)]
     with np.errstate(all="ignore"):
         values = np.array([s * v for v in positive for s in (1.0, -1.0)] + [math.nan]).astype(dtype)

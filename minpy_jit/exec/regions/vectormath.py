@@ -198,7 +198,10 @@ def _sigmoid(m: Arithmetic, x: Any) -> Any:
     lost = m.add(m.fma(half, below, m.sub(start, bottom)), lost)
     ratio = m.div(0.5, bottom)
     rest = m.fma(m.neg(ratio), lost, m.fma(m.neg(ratio), bottom, 0.5))
-    return m.select(m.less(x, -top), 0.0, m.fma(rest, m.add(ratio, ratio), ratio))
+    # the largest argument of exp that has a finite result: `top` may lie above it once it is rounded
+    finite = m.dtype.type(top)
+    finite = np.nextafter(finite, m.dtype.type(0)) if float(finite) > top else finite
+    return m.select(m.less(x, -float(finite)), 0.0, m.fma(rest, m.add(ratio, ratio), ratio))
 
 
 def _half_exp(m: Arithmetic, x: Any) -> Any:

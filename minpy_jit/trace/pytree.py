@@ -46,8 +46,20 @@ class Structure:
 
 
 LEAF: Structure = Structure(None, (), ())
-# structures of plain containers of leaves, by kind and length or keys; bounded by dropping all
+# structures of plain containers of leaves, by kind and length or keys, and of all others; bounded by dropping all
 _flat: dict[Any, Structure] = {}
+_nested: dict[Any, Structure] = {}
+
+
+def _structure(kind: Any, keys: tuple[Any, ...], children: tuple[Structure, ...]) -> Structure:
+    """The structure, the same object as before where it is known."""
+    key = (kind, keys, children)
+    found = _nested.get(key)
+    if found is None:
+        if len(_nested) > 4096:
+            _nested.clear()
+        found = _nested[key] = Structure(kind, keys, children)
+    return found
 
 
 def flatten(tree: Any) -> tuple[list[Any], Structure]:
@@ -78,12 +90,16 @@ def flatten(tree: Any) -> tuple[list[Any], Structure]:
 
 
 def _flatten(tree: Any, leaves: list[Any]) -> Structure:
-    if isinstance(tree, dict):
-        return Structure(type(tree), tuple(tree), tuple([_flatten(v, leaves) for v in tree.values()]))
-    if isinstance(tree, (list, tuple)):
-        return Structure(type(tree), (), tuple([_flatten(v, leaves) for v in tree]))
-    leaves.append(tree)
-    return LEAF
+    """The structure of a container, its leaves appended to `leaves`."""
+    is_dict = isinstance(tree, dict)
+    children = []
+    for value in tree.values() if is_dict else tree:
+        if isinstance(value, (dict, list, tuple)):
+            children.append(_flatten(value, leaves))
+        else:
+            leaves.append(value)
+            children.append(LEAF)
+    return _structure(type(tree), tuple(tree) if is_dict else (), tuple(children))
 
 
 def tree_map(function: Callable[[Any], Any], tree: Any) -> Any:

@@ -24,6 +24,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from time import perf_counter, process_time, sleep
@@ -77,6 +78,19 @@ def _unoptimised(text: str) -> bytes:
     return emitted
 
 
+def mostly_unoptimised(object_of: Callable[[str], bytes], counts: Counter[str]) -> Callable[[str], bytes]:
+    """In place of what makes an object file of a module: most are made without LLVM's optimisations. `counts`: how many of each."""
+
+    def made(text: str) -> bytes:
+        counts["kernels"] += 1
+        if hashlib.sha256(text.encode()).digest()[0] % OPTIMISED_EVERY == 0:
+            counts["optimised_kernels"] += 1
+            return object_of(text)
+        return _unoptimised(text)
+
+    return made
+
+
 class Regions:
     """Everything that native code can take is in regions while this is entered; it counts them."""
 
@@ -92,14 +106,7 @@ class Regions:
             raise RuntimeError(f"[fuzz] native regions: {regions.describe()}")
         from minpy_jit.exec.regions import jit, region
 
-        object_of, compile_group, run_stage = jit.object_of, region.compile_group, run.NativeStage.run
-
-        def made(text: str) -> bytes:
-            self.counts["kernels"] += 1
-            if hashlib.sha256(text.encode()).digest()[0] % OPTIMISED_EVERY == 0:
-                self.counts["optimised_kernels"] += 1
-                return object_of(text)
-            return _unoptimised(text)
+        compile_group, run_stage = region.compile_group, run.NativeStage.run
 
         def compiled(*arguments: Any) -> Any:
             self.counts["regions"] += 1
@@ -109,7 +116,7 @@ class Regions:
             self.counts["region_runs"] += len(stage.lowered.code)
             return run_stage(stage, *arguments)
 
-        self._set(jit, "object_of", made)
+        self._set(jit, "object_of", mostly_unoptimised(jit.object_of, self.counts))
         self._set(region, "compile_group", compiled)
         self._set(run.NativeStage, "run", ran)
         # a region costs nothing, so each one pays

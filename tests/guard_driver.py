@@ -129,7 +129,9 @@ def check(compiler: Compiler, op: Op, operands: Sequence[Any], params: tuple[Any
             return True
     assert not any(np.any(g) for g in got[len(graph.outputs) :]), where
     if op.family != "linalg":
-        driver.assert_same_values(got[0], expected, where, driver.tolerance(op), op.family)
+        # a product of n factors: each rounds by half a unit in the last place, here and in NumPy
+        terms = max(np.size(o) for o in operands) // max(expected.size, 1) if op.family == "reduction" else 0
+        driver.assert_same_values(got[0], expected, where, max(driver.tolerance(op), terms), op.family)
     else:
         np.testing.assert_allclose(got[0], expected, rtol=1e-2 if expected.dtype == np.float16 else 1e-4, atol=1e-3)
     return True

@@ -37,6 +37,10 @@ def test_clear_caches_empties_the_code_in_memory_and_leaves_the_disk(tmp_path: P
     assert regions.available()
     from minpy_jit.exec.regions import jit
 
+    # code that regions share is made with a process's first
+    with config.override(cache_dir="off"):
+        run_twice()
+    minpy_jit.clear_caches()
     calls: list[str] = []
     compiled = jit.compiled
 

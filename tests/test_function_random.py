@@ -10,7 +10,7 @@ import pytest
 
 import minpy_jit
 import minpy_jit.numpy as mnp
-from minpy_jit import Function
+from minpy_jit import Function, config
 from minpy_jit.interop import mxnet
 
 sym: Any = mxnet().symbol
@@ -78,9 +78,14 @@ def test_a_random_operator_has_mxnets_distribution(name: str) -> None:
         spread = np.sqrt(rows.var(axis) / rows.shape[axis] + wanted.var(axis) / rows.shape[axis])
         assert (np.abs(rows.mean(axis) - wanted.mean(axis)) <= 6 * spread + 1e-12).all()
         np.testing.assert_allclose(rows.std(axis), wanted.std(axis), rtol=0.12, atol=1e-6)
-    mnp.random.seed(11)
-    for mine, again in zip(found, arrays(f(**given)), strict=True):
-        np.testing.assert_array_equal(mine, again)
+    runs = []
+    for _ in range(2):
+        mnp.random.seed(11)
+        runs.append(arrays(f(**given)))
+    for mine, compiled, again in zip(found, *runs, strict=True):
+        np.testing.assert_array_equal(compiled, again)
+        # the first run was NumPy's; without native code MXNet's exp and log may end in other bits
+        np.testing.assert_allclose(mine, again, rtol=0 if config.native else 1e-6)
     assert any((mine != other).any() for mine, other in zip(found, arrays(f(**given)), strict=True))
 
 

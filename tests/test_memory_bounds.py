@@ -98,6 +98,17 @@ ACCESSES = {
         "bitcast <64 x i1> splat (i1 true) to i64",
         "@minpy_jit_masked(ptr %a, i64 %sanitize.0, i64 1, i32 1)",
     ],
+    "call void @llvm.masked.store.v128i16.p0(<128 x i16> %v, ptr align 2 %a, <128 x i1> %m)": [
+        "bitcast <128 x i1> %m to i128",
+        "lshr i128 %sanitize.0, 0",
+        "trunc i128 %sanitize.0.0.up to i64",
+        "getelementptr i8, ptr %a, i64 0",
+        "@minpy_jit_masked(ptr %sanitize.0.at.0, i64 %sanitize.0.0, i64 2, i32 1)",
+        "lshr i128 %sanitize.0, 64",
+        "trunc i128 %sanitize.0.64.up to i64",
+        "getelementptr i8, ptr %a, i64 128",
+        "@minpy_jit_masked(ptr %sanitize.0.at.64, i64 %sanitize.0.64, i64 2, i32 1)",
+    ],
     "%v = fadd float %x, %y": [],
 }
 

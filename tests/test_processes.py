@@ -274,7 +274,8 @@ def test_process(name: str, tmp_path: Path) -> None:
     script = tmp_path / "program.py"
     script.write_text(PRELUDE + textwrap.dedent(case.code), encoding="utf-8")
     # a spawned process imports by name
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[1])}
+    path = [str(Path(__file__).resolve().parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
     ran = subprocess.run([sys.executable, "-W", "error", script], capture_output=True, text=True, env=environment, check=False)
     assert (ran.returncode, ran.stdout) == (case.status, case.out), ran.stderr
     assert ran.stderr == "" if not case.errors else ran.stderr.endswith(case.errors)

@@ -135,11 +135,20 @@ class Instrumented:
     def _masked(self, address: str, mask: str, type_: str, writes: bool) -> Iterator[str]:
         vector = _VECTOR.fullmatch(type_)
         assert vector is not None
-        count = int(vector[1])
-        lanes = f"%sanitize.{self._number}"
+        count, nbytes = int(vector[1]), nbytes_of(vector[2])
+        lanes, place = f"%sanitize.{self._number}", operand(address)
         self._number += 1
         yield f"  {lanes} = bitcast {mask} to i{count}"
         if count < 64:
             yield f"  {lanes}.all = zext i{count} {lanes} to i64"
             lanes += ".all"
-        yield f"  call void @{MASKED}(ptr {operand(address)}, i64 {lanes}, i64 {nbytes_of(vector[2])}, i32 {int(writes)})"
+        if count <= 64:
+            yield f"  call void @{MASKED}(ptr {place}, i64 {lanes}, i64 {nbytes}, i32 {int(writes)})"
+            return
+        # the runtime takes 64 at a time
+        for first in range(0, count, 64):
+            part, there = f"{lanes}.{first}", f"{lanes}.at.{first}"
+            yield f"  {part}.up = lshr i{count} {lanes}, {first}"
+            yield f"  {part} = trunc i{count} {part}.up to i64"
+            yield f"  {there} = getelementptr i8, ptr {place}, i64 {first * nbytes}"
+            yield f"  call void @{MASKED}(ptr {there}, i64 {part}, i64 {nbytes}, i32 {int(writes)})"

@@ -1,7 +1,7 @@
 """Puts a sanitizer into this process: the region operator that was built with it, and checks in every kernel that is compiled from here on.
 
-Loaded by `-p benchmarks.sanitize.plugin` into pytest, or by `install()`. `MINPY_JIT_SANITIZE` says how: "address" or "thread", and the
-folder of the libraries (see __main__.py). At exit a line of what was done is added to `counts` in that folder.
+Imported by every Python that starts where `MINPY_JIT_SANITIZE` says how: "address" or "thread", and the folder of the libraries (see
+__main__.py). At exit a line of what was done is added to `counts` in that folder.
 """
 
 from __future__ import annotations

@@ -1,15 +1,17 @@
 """Regions: stretches of a program that become one native function each, an operator of ours in MXNet's graph.
 
 tensors.py: what a region computes, as few kinds of tensors; schedule.py: which of them are stored, and in which loops; loops.py: those
-loops; blocks.py: which of them go by blocks; join.py: which run as one; emit.py and scalars.py: LLVM of them; jit.py: machine code;
-region.py: which nodes become regions.
+loops; blocks.py: which of them go by blocks; join.py: which run as one; emit.py and scalars.py: LLVM of them; table.py: what runs them;
+jit.py: machine code; region.py: which nodes become regions.
 """
 
 from __future__ import annotations
 
 import ctypes
+import gc
 import importlib.util
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -149,4 +151,19 @@ def compiled(graph: Graph, group: Group, wanted: Sequence[int]) -> Region:
     """The function of a group; `wanted`: positions whose values are needed outside."""
     from . import region
 
-    return region.compile_group(graph, group, wanted)
+    with _uncollected():
+        return region.compile_group(graph, group, wanted)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """No garbage collection meanwhile: each would go through the tens of thousands of objects that a module is written with, none of which
+    is garbage yet, and keep them for the collections of all objects there are (which take 0.2 s)."""
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()

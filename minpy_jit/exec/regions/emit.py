@@ -9,8 +9,7 @@ need not know how long it is); each thread takes a stretch of the turns of each 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,11 +18,13 @@ from llvmlite import ir
 from . import blas
 from .loop import Loop
 from .loops import (
+    LENGTH,
     Accumulate,
     Affine,
     Apply,
     Block,
     Buffer,
+    Content,
     Copy,
     Expr,
     Factor,
@@ -40,8 +41,9 @@ from .loops import (
     operands_of,
     ordered,
 )
-from .scalars import BOOL, Lanes, memory_type
+from .scalars import BOOL, Lanes, declared, memory_type
 from .schedule import COSTS
+from .table import CALLED, Row, write_table
 from .transposed import small_transpose
 
 _I64, _I32, _PTR = ir.IntType(64), ir.IntType(32), ir.PointerType()
@@ -58,6 +60,8 @@ SIDE_BY_SIDE, SUM_REGISTERS, LARGEST_SIDE_BY_SIDE = 8, 16, 24
 LONG_SUM = 1 << 13
 # operations of a section below which waking a second thread costs more, and of a nest of one below which it is not split
 PARALLEL_WORK, SMALLEST_SPLIT = 1 << 16, 1 << 13
+# lengths of loops by vectors from which on one function for all of them is compiled in less time than one for each
+MANY_LENGTHS = 4
 # parts of equal work from which on threads, however many, get about as much of them each
 MANY = 64
 
@@ -86,24 +90,32 @@ def waits(nest: Nest) -> bool:
 
 
 class _NestWriter:
-    """Writes one nest as `void nest(buffers ..., i64 first, i64 last)`."""
+    """Writes one nest as `void nest(buffers ..., i64 first, i64 last, numbers ...)`.
 
-    def __init__(self, module: ir.Module, nest: Nest, name: str, aliased: Collection[Buffer]) -> None:
-        self.nest = nest
-        self.buffers = nest.buffers()
-        function = ir.Function(module, ir.FunctionType(ir.VoidType(), [_PTR] * len(self.buffers) + [_I64, _I64]), name)
-        function.linkage = "internal"
+    Args:
+        told: numbers that are not the nest's own, but the function's.
+        numbers: what each number may be (see `Content`).
+    """
+
+    def __init__(
+        self,
+        function: ir.Function,
+        nest: Nest,
+        aliased: Collection[Buffer],
+        told: Mapping[object, Any],
+        numbers: Mapping[object, Collection[int]],
+    ) -> None:
+        self.nest, self.told, self.numbers = nest, told, numbers
+        self.address: dict[Buffer, Any] = dict(zip(nest.buffers(), function.args, strict=False))
         function.attributes.add("noinline")
-        for buffer, argument in zip(self.buffers, function.args, strict=False):
+        for buffer, argument in self.address.items():
             if buffer not in aliased:
                 argument.add_attribute("noalias")
-        self.function = function
-        self.address = dict(zip(self.buffers, function.args, strict=False))
-        self.first, self.last = function.args[-2:]
+        self.first, self.last = function.args[len(self.address) :][:2]
         self.outer, self.inner = nest.loops()
         if nest.across and not self.outer:
             self.outer = [(1, -1)]
-        self.any_length = nest.length() is not None
+        self.any_length = LENGTH in numbers
         self.builder = ir.IRBuilder(function.append_basic_block())
         # representative variable -> (value, lanes: whether it is the first of consecutive ones)
         self.variables: dict[int, Any] = {}
@@ -122,14 +134,13 @@ class _NestWriter:
         """How many turns have to stay together."""
         return self.lanes if self.any_length else 1
 
-    @property
-    def turns(self) -> int:
-        """How many turns the outer loops have, vectors counted as one where their number is known; or blocks of them."""
+    def turns(self, outer: Sequence[tuple[int, int]]) -> int:
+        """How many turns these outer loops have, vectors counted as one where their number is known; or blocks of them."""
         if self.nest.block is not None:
             return math.prod(e for e, _ in self._blocks(self.nest.block))
-        extents = [e for e, _ in self.outer]
+        extents = [e for e, _ in outer]
         if self.nest.across and not self.any_length:
-            return math.prod(extents[:-1]) * -(-extents[-1] // self.lanes)
+            return math.prod(extents[:-1]) * -(-math.prod(extents[-1:]) // self.lanes)
         return math.prod(extents)
 
     def write(self) -> None:
@@ -155,12 +166,17 @@ class _NestWriter:
         loop = Loop(self.builder, self.first, self.last, 1)
         self._split(loop.index, self.outer)
         self.memo = [{}]
-        for phase, inner in zip(self.nest.phases, self.inner, strict=True):
-            self._write_phase(phase, inner)
+        for number in range(len(self.nest.phases)):
+            self._write_phase(number)
         loop.close()
 
-    def _write_phase(self, phase: Phase, inner: Sequence[tuple[int, int]]) -> None:
+    def _extent(self, phase: int, loop: int) -> Any:
+        """How many turns a loop of a phase has."""
+        return self.told.get((phase, loop), ir.Constant(_I64, self.inner[phase][loop][0]))
+
+    def _write_phase(self, number: int) -> None:
         """Phases of a nest whose turns are rows: the last loop goes by vectors."""
+        phase, inner = self.nest.phases[number], self.inner[number]
         if not inner:
             # one turn
             for item in phase.body:
@@ -172,29 +188,34 @@ class _NestWriter:
             return
         # what does not change inside is had before
         self._enter(phase)
-        extent, variable = inner[-1]
-        width = self.lanes if extent > 1 else 1
+        variable = inner[-1][1]
+        width = self.lanes
+        extents = self.numbers.get((number, len(inner) - 1), [inner[-1][0]])
         items = [i for i in phase.body if isinstance(i, Accumulate)]
-        long = math.prod(e for e, _ in inner) > LONG_SUM
+        long = _is_long(self.nest, inner)
         in_order = any(i.running for i in items)
-        unroll = UNROLL if items and extent >= UNROLL * width and not in_order else 1
+        unroll = UNROLL if items and max(extents) >= UNROLL * width and not in_order else 1
         sums = [[_partial(self, item, width, long) for _ in range(unroll)] for item in items]
         state = [v for row in sums for s in row for v in s.values]
         loops = []
-        for outer_extent, outer_variable in inner[:-1]:
-            loop = Loop(self.builder, ir.Constant(_I64, 0), ir.Constant(_I64, outer_extent), 1, state)
+        for k, (_, outer_variable) in enumerate(inner[:-1]):
+            loop = Loop(self.builder, ir.Constant(_I64, 0), self._extent(number, k), 1, state)
             self.variables[outer_variable] = loop.index
             state = loop.carried
             loops.append(loop)
-        vectors, rest = divmod(extent, width)
-        start = 0
+        extent = self._extent(number, len(inner) - 1)
+        start: Any = ir.Constant(_I64, 0)
         self.lane_variable = variable
         for step in dict.fromkeys((unroll, 1)):
-            turns = (vectors - start // width) // step
-            if turns == 0:
+            size = step * width
+            if max(extents) < size or (step < unroll and all(e % (unroll * width) < size for e in extents)):
                 continue
-            stop = start + turns * step * width
-            loop = Loop(self.builder, ir.Constant(_I64, start), ir.Constant(_I64, stop), step * width, state)
+            if isinstance(extent, ir.Constant):
+                stop: Any = ir.Constant(_I64, extent.constant // size * size)
+            else:
+                stop = self.builder.sub(extent, self.builder.urem(extent, ir.Constant(_I64, size)))
+            # of a length that is told: it is unrolled by hand as far as it pays
+            loop = Loop(self.builder, start, stop, size, state, unroll=isinstance(extent, ir.Constant))
             state = list(loop.carried)
             for k in range(step):
                 at = self.builder.add(loop.index, ir.Constant(_I64, k * width), flags=["nsw"]) if k else loop.index
@@ -202,11 +223,21 @@ class _NestWriter:
                 state = self._turn(phase, sums, state, k, width, None)
             state = loop.close(state)
             start = stop
-        if rest:
-            self.variables[variable] = ir.Constant(_I64, start)
-            self.mask = _mask(width, rest)
-            state = self._turn(phase, sums, state, 0, width, self.mask)
-            self.mask = None
+        if isinstance(extent, ir.Constant):
+            if extent.constant % width:
+                self.variables[variable] = start
+                self.mask = _mask(width, extent.constant % width)
+                state = self._turn(phase, sums, state, 0, width, self.mask)
+        elif any(e % width for e in extents):
+            rest = self.builder.sub(extent, start)
+            before = self.builder.block
+            with self.builder.if_then(self.builder.icmp_signed(">", rest, ir.Constant(_I64, 0))):
+                self.variables[variable] = start
+                self.mask = self._first_lanes(width, rest)
+                masked = self._turn(phase, sums, state, 0, width, self.mask)
+                inside = self.builder.block
+            state = [_either(self.builder, {before: a, inside: b}) for a, b in zip(state, masked, strict=True)]
+        self.mask = None
         self.lane_variable = None
         for loop in reversed(loops):
             state = loop.close(state)
@@ -277,15 +308,21 @@ class _NestWriter:
         rows.close()
 
     def _write_any_length(self, variable: int, width: int) -> None:
-        """Turns that are elements: whole vectors, then what is left."""
+        """Turns that are elements: whole vectors, then what is left, where there is anything."""
         builder = self.builder
+        if all(length % width == 0 for length in self.numbers[LENGTH]):
+            self._write_vectors(variable, width, self.first, self.last)
+            return
         rest = builder.urem(builder.sub(self.last, self.first), ir.Constant(_I64, width))
         stop = builder.sub(self.last, rest)
         self._write_vectors(variable, width, self.first, stop)
         with builder.if_then(builder.icmp_signed(">", rest, ir.Constant(_I64, 0))):
-            lanes = Lanes(builder, width)
-            number = ir.Constant(lanes.vector(_I64), list(range(width)))
-            self._across_turn(variable, width, builder.icmp_signed("<", number, lanes.spread(rest)), [stop])
+            self._across_turn(variable, width, self._first_lanes(width, rest), [stop])
+
+    def _first_lanes(self, width: int, count: Any) -> Any:
+        """A mask of so many lanes."""
+        lanes = Lanes(self.builder, width)
+        return self.builder.icmp_signed("<", ir.Constant(lanes.vector(_I64), list(range(width))), lanes.spread(count))
 
     def _blocks(self, block: Block) -> list[tuple[int, int]]:
         """Loops over the other outer variables, then the number of a block along rows, and along columns."""
@@ -315,7 +352,7 @@ class _NestWriter:
             extents.append(builder.select(builder.icmp_signed("<", rest, number(size)), rest, number(size)))
         for load, place in zip(block.turned, places, strict=True):
             function = small_transpose(builder.module, load.dtype.itemsize)
-            source = builder.gep(self.address[load.buffer], [self._offset(load.offset, 1)], source_etype=memory_type(load.dtype))
+            source = builder.gep(self.address[load.buffer], [self._offset(load, load.offset, 1)], source_etype=memory_type(load.dtype))
             builder.call(function, [place, source, *extents, number(block.columns), number(load.offset.coefficient(lane))])
         row = Loop(builder, number(0), extents[0], 1)
         self.variables[block.row] = builder.add(first_row, row.index)
@@ -357,15 +394,11 @@ class _NestWriter:
         vectors = 0
         for phase, inner in zip(self.nest.phases, self.inner, strict=True):
             items = [i for i in phase.body if isinstance(i, Accumulate)] if inner else []
-            sums = [_partial(self, item, width, self._is_long(inner)) for item in items]
+            sums = [_partial(self, item, width, _is_long(self.nest, inner)) for item in items]
             vectors = max(vectors, sum(len(s.values) * -(-s.dtype.itemsize * width * 8 // VECTOR_BITS) for s in sums))
         if vectors == 0 or len(list(self.nest.expressions())) > LARGEST_SIDE_BY_SIDE:
             return 1
         return max(1, min(SIDE_BY_SIDE, SUM_REGISTERS // vectors))
-
-    @staticmethod
-    def _is_long(inner: Sequence[tuple[int, int]]) -> bool:
-        return math.prod(e for e, _ in inner) > LONG_SUM // (UNROLL * 16)
 
     def _across_turn(self, variable: int, width: int, mask: Any, places: Sequence[Any]) -> None:
         """One turn of the outer loops for vectors that begin at `places`, all whole or the only one with lanes off."""
@@ -380,7 +413,7 @@ class _NestWriter:
                 self.variables[variable], self.memo, self.sums = place, memos[k], found[k]
                 yield k
 
-        for phase, inner in zip(self.nest.phases, self.inner, strict=True):
+        for number, (phase, inner) in enumerate(zip(self.nest.phases, self.inner, strict=True)):
             if not inner:
                 for _ in each():
                     for item in phase.body:
@@ -393,12 +426,13 @@ class _NestWriter:
             for _ in each():
                 self._enter(phase)
             items = [i for i in phase.body if isinstance(i, Accumulate)]
-            sums = [[[_partial(self, item, width, self._is_long(inner))] for item in items] for _ in places]
+            long = _is_long(self.nest, inner)
+            sums = [[[_partial(self, item, width, long)] for item in items] for _ in places]
             state = [v for rows in sums for row in rows for s in row for v in s.values]
             size = len(state) // len(places)
             loops = []
-            for extent, inner_variable in inner:
-                loop = Loop(self.builder, ir.Constant(_I64, 0), ir.Constant(_I64, extent), 1, state)
+            for k, (_, inner_variable) in enumerate(inner):
+                loop = Loop(self.builder, ir.Constant(_I64, 0), self._extent(number, k), 1, state)
                 self.variables[inner_variable] = loop.index
                 state = loop.carried
                 loops.append(loop)
@@ -468,15 +502,18 @@ class _NestWriter:
             width = 1
         return Lanes(self.builder, width).apply(expr.function, values, expr.operands[-1].dtype, expr.dtype)
 
-    def _offset(self, affine: Affine, width: int) -> Any:
-        """An affine expression: that of the first lane, where all lanes follow from it, else one per lane."""
+    def _offset(self, owner: Expr | Store, affine: Affine, width: int) -> Any:
+        """The affine expression of a value or a store: that of the first lane, where all lanes follow from it, else one per lane."""
         builder = self.builder
         total: Any = None
         for variable, value in self.variables.items():
             factor = affine.coefficient(variable)
             if factor == 0:
                 continue
-            term = value if factor == 1 else builder.mul(value, ir.Constant(_I64, factor), flags=["nsw"])
+            if (owner, variable) in self.told:
+                term = builder.mul(value, self.told[owner, variable], flags=["nsw"])
+            else:
+                term = value if factor == 1 else builder.mul(value, ir.Constant(_I64, factor), flags=["nsw"])
             total = term if total is None else builder.add(total, term, flags=["nsw"])
         for expr, factor in affine.dynamic:
             value = self._known(expr)
@@ -486,10 +523,13 @@ class _NestWriter:
                 value = builder.sext(value, _I64)
             term = value if factor == 1 else builder.mul(value, ir.Constant(_I64, factor))
             total = term if total is None else builder.add(total, term)
+        const = self.told.get(owner, affine.const)
+        if isinstance(const, int):
+            const = ir.Constant(_I64, const)
         if total is None:
-            total = ir.Constant(_I64, affine.const)
-        elif affine.const:
-            total = builder.add(total, ir.Constant(_I64, affine.const))
+            total = const
+        elif owner in self.told or affine.const:
+            total = builder.add(total, const)
         for expr, factor in affine.dynamic:
             value = self._known(expr)
             if not isinstance(value.type, ir.VectorType):
@@ -511,7 +551,7 @@ class _NestWriter:
 
     def _index(self, expr: Index, width: int) -> Any:
         step = 0 if self.lane_variable is None else expr.affine.coefficient(self.lane_variable)
-        value = self._offset(expr.affine, width)
+        value = self._offset(expr, expr.affine, width)
         if width > 1 and step and not isinstance(value.type, ir.VectorType):
             value = self._spread_along(value, expr.affine, width)
         return Lanes(self.builder, width if isinstance(value.type, ir.VectorType) else 1).apply(
@@ -528,7 +568,7 @@ class _NestWriter:
             assert self.lane_variable is not None
             step, offset = 1, builder.add(ahead, self.variables[self.lane_variable])
         else:
-            offset = self._offset(load.offset, width)
+            offset = self._offset(load, load.offset, width)
         align = load.dtype.itemsize
         if isinstance(offset.type, ir.VectorType):
             return self._gathered(load, offset, width)
@@ -574,7 +614,7 @@ class _NestWriter:
             self._computed(expr, width)
         element = memory_type(item.buffer.dtype)
         step = 0 if self.lane_variable is None else item.offset.coefficient(self.lane_variable)
-        offset = self._offset(item.offset, width)
+        offset = self._offset(item, item.offset, width)
         align = item.buffer.dtype.itemsize
         if width > 1 and (isinstance(offset.type, ir.VectorType) or (item.combine is not None and step == 0)):
             # in order: lanes may write to one place
@@ -626,6 +666,14 @@ class _NestWriter:
         return self._as_stored(dtype, value)
 
 
+def _either(builder: ir.IRBuilder, values: Mapping[ir.Block, Any]) -> Any:
+    """The value of the block that was run."""
+    phi = builder.phi(next(iter(values.values())).type)
+    for block, value in values.items():
+        phi.add_incoming(value, block)
+    return phi
+
+
 def _mask(width: int, live: int) -> ir.Constant:
     bit = ir.IntType(1)
     return ir.Constant(ir.VectorType(bit, width), [ir.Constant(bit, int(k < live)) for k in range(width)])
@@ -637,24 +685,17 @@ def _masked(builder: ir.IRBuilder, kind: str, vector: ir.Type, address: Any, ali
     suffix = f"v{vector.count}{vector.element.intrinsic_name}"
     name = f"llvm.masked.{kind}.{suffix}.p0"
     number = ir.Constant(_I32, align)
-    function = module.globals.get(name)
     if kind == "load":
-        if function is None:
-            function = ir.Function(module, ir.FunctionType(vector, [_PTR, _I32, mask.type, vector]), name)
+        function = declared(module, name, vector, [_PTR, _I32, mask.type, vector])
         return builder.call(function, [address, number, mask, ir.Constant(vector, None)])
-    if function is None:
-        function = ir.Function(module, ir.FunctionType(ir.VoidType(), [vector, _PTR, _I32, mask.type]), name)
+    function = declared(module, name, ir.VoidType(), [vector, _PTR, _I32, mask.type])
     return builder.call(function, [value, address, number, mask])
 
 
 def _added(builder: ir.IRBuilder, vector: Any) -> Any:
     """The sum of integer lanes."""
-    module = builder.module
     name = f"llvm.vector.reduce.add.v{vector.type.count}{vector.type.element.intrinsic_name}"
-    function = module.globals.get(name)
-    if function is None:
-        function = ir.Function(module, ir.FunctionType(vector.type.element, [vector.type]), name)
-    return builder.call(function, [vector])
+    return builder.call(declared(builder.module, name, vector.type.element, [vector.type]), [vector])
 
 
 def _parts(sums: Sequence[list[_Sum]], state: Sequence[Any]) -> Iterator[tuple[list[_Sum], list[Sequence[Any]]]]:
@@ -818,35 +859,9 @@ class _Running(_Sum):
         return state[0]
 
 
-@dataclass(slots=True, eq=False)
-class _Row:
-    """One call in a kernel's table.
-
-    Attributes:
-        function: what runs it: `void (ptr pointers, i64 first, i64 last)`.
-        buffers: the memory that it is told of, in order.
-        turns: how many there are to share out.
-        grain: how many of them stay together.
-        work: operations of all.
-        weight, start, total: threads share a line of that total length evenly; each grain takes so much of it, the first one from `start`
-            on; a thread takes the grains that begin in its part. Total 0: one thread takes all.
-        waits: whether threads wait for one another before.
-    """
-
-    function: ir.Function
-    buffers: Sequence[Buffer]
-    turns: int
-    grain: int
-    work: int
-    weight: int = 1
-    start: int = 0
-    total: int = 0
-    waits: bool = False
-
-    @property
-    def grains(self) -> int:
-        """How many there are."""
-        return -(-self.turns // self.grain)
+def _is_long(nest: Nest, inner: Sequence[tuple[int, int]]) -> bool:
+    """Whether these loops of a phase add up so much that sums carry more digits."""
+    return math.prod(e for e, _ in inner) > (LONG_SUM // (UNROLL * 16) if nest.across else LONG_SUM)
 
 
 def work_of(item: Item) -> int:
@@ -860,26 +875,26 @@ def work_of(item: Item) -> int:
     return math.prod(item.outer) * per_turn * max(count, 1) // max(len(item.phases), 1)
 
 
-def _share_out(section: Sequence[_Row]) -> None:
-    """How threads share a section. Nests of one function are one line, by their turns; what is small, or has few turns, of several
-    functions is one, by its work, which is no more than a guess."""
-    alike: dict[ir.Function, list[_Row]] = {}
+def _share_out(section: Sequence[Row]) -> None:
+    """How threads share a section. Nests of one function, whose turns take equally long, are one line, by their turns; what is small, or
+    has few turns, of several functions is one, by its work, which is no more than a guess."""
+    alike: dict[tuple[ir.Function, int], list[Row]] = {}
     for row in section:
-        alike.setdefault(row.function, []).append(row)
+        alike.setdefault((row.function, round(row.work / max(row.turns, 1))), []).append(row)
         if row.work < SMALLEST_SPLIT:
-            row.grain = row.turns
+            row.grain = max(row.turns, 1)
     if sum(row.work for row in section) < PARALLEL_WORK or sum(row.grains for row in section) < 2:
         return
-    mixed: list[_Row] = []
+    mixed: list[Row] = []
     for rows in alike.values():
         if sum(row.work for row in rows) < PARALLEL_WORK or sum(row.grains for row in rows) < MANY:
             mixed += rows
         else:
             _line_up(rows, [row.grain for row in rows])
-    _line_up(mixed, [max(row.work // row.grains, 1) for row in mixed])
+    _line_up(mixed, [max(row.work // max(row.grains, 1), 1) for row in mixed])
 
 
-def _line_up(rows: Sequence[_Row], weights: Sequence[int]) -> None:
+def _line_up(rows: Sequence[Row], weights: Sequence[int]) -> None:
     total = 0
     for row, weight in zip(rows, weights, strict=True):
         row.weight, row.start = weight, total
@@ -904,128 +919,119 @@ def write(
     """
     module = ir.Module(name)
     if plan is None:
-        plan = {b: (k, 0, b.size * b.dtype.itemsize if b.private else 0) for k, b in enumerate(kernel.buffers)}
-    written: dict[tuple, tuple[ir.Function, int, int]] = {}
-    rows: list[_Row] = []
+        plan = {b: (k, 0, b.nbytes if b.private else 0) for k, b in enumerate(kernel.buffers)}
+    group_of = _groups(kernel.nests, aliased)
+    for number, group in enumerate(dict.fromkeys(group_of.values())):
+        group.write(module, number, aliased)
+    rows: list[Row] = []
     shared = False
     for section in kernel.sections():
         first = len(rows)
-        for nest in section:
-            content = nest.content()
-            if isinstance(nest, Nest):
-                content = (content, *[b in aliased for b in nest.buffers()])
-            found = written.get(content)
-            if found is None:
-                function, turns, grain = _function_of(module, nest, len(written), aliased)
-                found = written[content] = (_unpacking(module, function, len(nest.buffers())), turns, grain)
-            length = nest.length() if isinstance(nest, Nest) else None
-            rows.append(_Row(found[0], nest.buffers(), found[1] if length is None else length, found[2], work_of(nest)))
+        rows += [group_of[nest].row(nest) for nest in section]
         _share_out(rows[first:])
         before, shared = shared, any(row.total for row in rows[first:])
         rows[first].waits = first > 0 and (shared or before)
-    _write_table(module, name, rows, plan)
+    write_table(module, name, rows, plan)
     return module, any(row.total for row in rows)
 
 
-def _function_of(module: ir.Module, nest: Item, number: int, aliased: Collection[Buffer]) -> tuple[ir.Function, int, int]:
-    """`void (ptr ..., i64 first, i64 last)` for the memory of a nest and a stretch of its turns; how many turns, and how many of them
-    stay together."""
-    if isinstance(nest, MatrixProduct):
-        return _write_product(module, nest, f"product{number}"), max(nest.rows, nest.columns), 1
-    if isinstance(nest, Copy):
-        return _write_copy(module, nest, f"copy{number}"), math.prod(nest.shape[:-1]), 1
-    writer = _NestWriter(module, nest, f"nest{number}", aliased)
-    writer.write()
-    return writer.function, writer.turns, writer.grain
+def _groups(nests: Sequence[Item], aliased: Collection[Buffer]) -> dict[Item, _Group]:
+    """Which function runs which nest."""
+    alike: dict[tuple, list[tuple[Item, Content]]] = {}
+    for nest in nests:
+        content = nest.content()
+        key = content.form
+        if isinstance(nest, Nest):
+            key += tuple([b in aliased for b in nest.buffers()])
+            key += tuple([_is_long(nest, inner) for inner in nest.loops()[1]])
+        alike.setdefault(key, []).append((nest, content))
+    found: dict[Item, _Group] = {}
+    for members in alike.values():
+        groups: dict[tuple[int, ...], _Group] = {}
+        few = len({content.lengths for _, content in members}) < MANY_LENGTHS
+        for nest, content in members:
+            found[nest] = groups.setdefault(content.lengths if few else (), _Group())
+            found[nest].add(nest, content.numbers)
+    return found
 
 
-def _unpacking(module: ir.Module, function: ir.Function, count: int) -> ir.Function:
-    """The same function, its pointers in an array."""
-    made = ir.Function(module, ir.FunctionType(ir.VoidType(), [_PTR, _I64, _I64]), function.name + "_of")
+class _Group:
+    """What one function runs. It is told those numbers that are not the same for all.
+
+    Attributes:
+        members: with their numbers.
+        owners: of the numbers of the first one (see `Content`).
+        places: which numbers the function is told.
+    """
+
+    function: ir.Function
+    grain: int
+    turns: Callable[[Sequence[tuple[int, int]]], int]
+
+    def __init__(self) -> None:
+        self.members: dict[Item, tuple[int, ...]] = {}
+        self.owners: list[object] = []
+        self.places: list[int] = []
+
+    def add(self, item: Item, numbers: dict[object, int]) -> None:
+        """One more member."""
+        self.owners = self.owners or list(numbers)
+        self.members[item] = tuple(numbers.values())
+
+    def write(self, module: ir.Module, number: int, aliased: Collection[Buffer]) -> None:
+        """Write the function."""
+        columns = list(zip(*self.members.values(), strict=True))
+        # numbers that are always the same are one
+        told: dict[tuple[int, ...], int] = {}
+        differ = {
+            owner: told.setdefault(column, len(told))
+            for owner, column in zip(self.owners, columns, strict=True)
+            if len(set(column)) > 1 and owner != LENGTH
+        }
+        self.places = [columns.index(column) for column in told]
+        item = next(iter(self.members))
+        buffers = item.buffers()
+        kind = type(item).__name__.lower()
+        function = ir.Function(module, ir.FunctionType(ir.VoidType(), [_PTR] * len(buffers) + [_I64] * (2 + len(told))), f"{kind}{number}")
+        function.linkage = "internal"
+        arguments = function.args[len(buffers) + 2 :]
+        numbers = {owner: arguments[k] for owner, k in differ.items()}
+        self.grain = 1
+        if isinstance(item, MatrixProduct):
+            _write_product(function, item, numbers)
+        elif isinstance(item, Copy):
+            _write_copy(function, item, numbers)
+        else:
+            writer = _NestWriter(function, item, aliased, numbers, dict(zip(self.owners, columns, strict=True)))
+            writer.write()
+            self.grain, self.turns = writer.grain, writer.turns
+        self.function = _unpacking(function, len(buffers), len(told))
+
+    def row(self, item: Item) -> Row:
+        """The call that runs a member."""
+        if isinstance(item, MatrixProduct):
+            turns = max(item.rows, item.columns)
+        elif isinstance(item, Copy):
+            turns = math.prod(item.shape[:-1])
+        else:
+            turns = self.turns(item.loops()[0])
+        numbers = self.members[item]
+        return Row(self.function, item.buffers(), [numbers[k] for k in self.places], turns, self.grain, work_of(item))
+
+
+def _unpacking(function: ir.Function, count: int, told: int) -> ir.Function:
+    """The same function, its pointers in an array, and so the numbers that it is told."""
+    made = ir.Function(function.module, CALLED, function.name + "_of")
     made.linkage = "internal"
-    pointers, first, last = made.args
+    pointers, first, last, numbers = made.args
     builder = ir.IRBuilder(made.append_basic_block())
-    found = [builder.load(builder.gep(pointers, [ir.Constant(_I64, k)], source_etype=_PTR), typ=_PTR) for k in range(count)]
-    builder.call(function, [*found, first, last])
+
+    def entries(array: Any, type_: ir.Type, count: int) -> list[Any]:
+        return [builder.load(builder.gep(array, [ir.Constant(_I64, k)], source_etype=type_), typ=type_) for k in range(count)]
+
+    builder.call(function, [*entries(pointers, _PTR, count), first, last, *entries(numbers, _I64, told)])
     builder.ret_void()
     return made
-
-
-def _constants(module: ir.Module, name: str, values: Sequence[Any], element: ir.Type) -> ir.GlobalVariable:
-    array = ir.GlobalVariable(module, ir.ArrayType(element, len(values)), name)
-    array.linkage, array.global_constant = "internal", True
-    array.initializer = ir.Constant(array.value_type, [v if isinstance(v, ir.Constant) else ir.Constant(element, v) for v in values])
-    return array
-
-
-def _write_table(module: ir.Module, name: str, rows: Sequence[_Row], plan: Mapping[Buffer, tuple[int, int, int]]) -> None:
-    """The kernel's function: for each row its pointers, this thread's stretch, the call."""
-    barrier_type = ir.FunctionType(ir.VoidType(), [])
-    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [_PTR, _I64, _I64, barrier_type.as_pointer()]), name)
-    addresses, thread, threads, barrier = function.args
-    builder = ir.IRBuilder(function.append_basic_block())
-    # a row: function, first pointer, end of its pointers, and what it says of its turns
-    places: list[int] = []
-    names = ("begins", "ends", "turns", "grains", "weights", "starts", "totals", "waits")
-    columns: list[list[Any]] = [[] for _ in names]
-    for row in rows:
-        first = len(places) // 3
-        for buffer in row.buffers:
-            places.extend(plan[buffer])
-        said = (first, len(places) // 3, row.turns, row.grain, row.weight, row.start, row.total, int(row.waits))
-        for column, value in zip(columns, said, strict=True):
-            column.append(value)
-    if not rows:
-        builder.ret_void()
-        return
-    most = max(len(row.buffers) for row in rows)
-    pointers = builder.alloca(_PTR, most)
-    stretch = [builder.alloca(_I64), builder.alloca(_I64)]
-    functions = ir.GlobalVariable(module, ir.ArrayType(_PTR, len(rows)), "functions")
-    functions.linkage, functions.global_constant = "internal", True
-    functions.initializer = ir.Constant(functions.value_type, [row.function for row in rows])
-    tables = [_constants(module, n, c, _I64) for n, c in zip(names, columns, strict=True)]
-    where = _constants(module, "places", places or [0], _I64)
-    number = lambda n: ir.Constant(_I64, n)  # noqa: E731
-
-    def entry(table: Any, at: Any) -> Any:
-        return builder.load(builder.gep(table, [at], source_etype=_I64), typ=_I64)
-
-    loop = Loop(builder, number(0), number(len(rows)), 1)
-    begin, end, turns, grain, weight, start, total, waits = (entry(table, loop.index) for table in tables)
-    several = builder.icmp_signed(">", threads, number(1))
-    with builder.if_then(builder.and_(several, builder.icmp_signed("!=", waits, number(0)))):
-        builder.call(barrier, [])
-    shares = builder.and_(several, builder.icmp_signed("!=", total, number(0)))
-    with builder.if_else(shares) as (part, whole):
-        with part:
-            for at, place in zip((thread, builder.add(thread, number(1))), stretch, strict=True):
-                ahead = builder.sub(builder.udiv(builder.mul(total, at), threads), start)
-                ahead = builder.select(builder.icmp_signed(">", ahead, number(0)), ahead, number(0))
-                # the grains that begin before
-                count = builder.udiv(builder.add(ahead, builder.sub(weight, number(1))), weight)
-                ahead = builder.mul(count, grain)
-                builder.store(builder.select(builder.icmp_signed("<", ahead, turns), ahead, turns), place)
-        with whole:
-            first_thread = builder.icmp_signed("==", thread, number(0))
-            builder.store(number(0), stretch[0])
-            builder.store(builder.select(first_thread, turns, number(0)), stretch[1])
-    low, high = (builder.load(place, typ=_I64) for place in stretch)
-    with builder.if_then(builder.icmp_signed("<", low, high)):
-        each = Loop(builder, begin, end, 1)
-        at = builder.mul(each.index, number(3))
-        address = builder.load(builder.gep(addresses, [entry(where, at)], source_etype=_PTR), typ=_PTR)
-        offset = entry(where, builder.add(at, number(1)))
-        own = builder.mul(thread, entry(where, builder.add(at, number(2))))
-        pointer = builder.gep(address, [builder.add(offset, own)], source_etype=ir.IntType(8))
-        builder.store(pointer, builder.gep(pointers, [builder.sub(each.index, begin)], source_etype=_PTR))
-        each.close()
-        called = builder.load(
-            builder.gep(functions, [loop.index], source_etype=_PTR), typ=ir.FunctionType(ir.VoidType(), [_PTR, _I64, _I64]).as_pointer()
-        )
-        builder.call(called, [pointers, low, high])
-    loop.close()
-    builder.ret_void()
 
 
 def _scalar(builder: ir.IRBuilder, factor: Factor, pointers: Mapping[Buffer, Any], element: ir.Type) -> Any:
@@ -1036,51 +1042,48 @@ def _scalar(builder: ir.IRBuilder, factor: Factor, pointers: Mapping[Buffer, Any
     return value
 
 
-def _write_product(module: ir.Module, product: MatrixProduct, name: str) -> ir.Function:
+def _write_product(function: ir.Function, product: MatrixProduct, told: Mapping[object, Any]) -> None:
     """A stretch of the result's rows or, where there are more of those, columns."""
     blas.load()
     dtype = product.result.dtype
     element = memory_type(dtype)
+    arguments = [_I32] * 6 + [element, _PTR, _I32, _PTR, _I32, element, _PTR, _I32]
+    gemm = declared(function.module, blas.NAMES[dtype], ir.VoidType(), arguments)
+    pointer = dict(zip(product.buffers(), function.args, strict=False))
+    first, last = function.args[len(pointer) :][:2]
+    builder = ir.IRBuilder(function.append_basic_block())
     number = lambda n: ir.Constant(_I32, n)  # noqa: E731
     size = lambda n: ir.Constant(_I64, n)  # noqa: E731
-    arguments = [_I32] * 6 + [element, _PTR, _I32, _PTR, _I32, element, _PTR, _I32]
-    gemm = module.globals.get(blas.NAMES[dtype])
-    if gemm is None:
-        gemm = ir.Function(module, ir.FunctionType(ir.VoidType(), arguments), blas.NAMES[dtype])
-    buffers = product.buffers()
-    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [_PTR] * len(buffers) + [_I64, _I64]), name)
-    function.linkage = "internal"
-    pointer = dict(zip(buffers, function.args, strict=False))
-    first, last = function.args[-2:]
-    builder = ir.IRBuilder(function.append_basic_block())
-    by_rows = product.rows >= product.columns
-    left_step = product.rows if product.transposed[0] else product.inner
-    right_step = product.inner if product.transposed[1] else product.columns
+    by_rows = product.by_rows
+    rows, columns, inner = (told.get(name, size(getattr(product, name))) for name in ("rows", "columns", "inner"))
+    left_step = rows if product.transposed[0] else inner
+    right_step = inner if product.transposed[1] else columns
     # elements from one row, or column, of an operand to the next
-    left_move = (1 if product.transposed[0] else left_step) if by_rows else 0
-    right_move = 0 if by_rows else (right_step if product.transposed[1] else 1)
-    result_move = product.columns if by_rows else 1
+    left_move = (size(1) if product.transposed[0] else left_step) if by_rows else size(0)
+    right_move = size(0) if by_rows else (right_step if product.transposed[1] else size(1))
+    result_move = columns if by_rows else size(1)
     left, right, result = (
-        builder.gep(pointer[buffer], [builder.mul(first, size(move))], source_etype=element)
+        builder.gep(pointer[buffer], [builder.mul(first, move)], source_etype=element)
         for buffer, move in ((product.left, left_move), (product.right, right_move), (product.result, result_move))
     )
     turns = builder.sub(last, first)
-    count = builder.trunc(turns, _I32)
+    short = lambda n: builder.trunc(n, _I32)  # noqa: E731
+    count = short(turns)
     kinds = [number(blas.TRANSPOSED if t else blas.AS_IT_IS) for t in product.transposed]
-    extents = [count, number(product.columns)] if by_rows else [number(product.rows), count]
+    extents = [count, short(columns)] if by_rows else [short(rows), count]
     scale = _scalar(builder, product.scale, pointer, element)
     with builder.if_then(builder.icmp_signed(">", count, number(0))):
         kept: Any = ir.Constant(element, 0.0)
         if product.base is not None:
             kept = _scalar(builder, product.base_scale, pointer, element)
-            base = builder.gep(pointer[product.base], [builder.mul(first, size(result_move))], source_etype=element)
+            base = builder.gep(pointer[product.base], [builder.mul(first, result_move)], source_etype=element)
             # in place: it is there
             with builder.if_then(builder.icmp_unsigned("!=", builder.ptrtoint(base, _I64), builder.ptrtoint(result, _I64))):
                 if by_rows:
-                    _copy_bytes(builder, result, base, builder.mul(turns, size(product.columns * dtype.itemsize)))
+                    _copy_bytes(builder, result, base, builder.mul(turns, builder.mul(columns, size(dtype.itemsize))))
                 else:
-                    row = Loop(builder, size(0), size(product.rows), 1)
-                    at = builder.mul(row.index, size(product.columns))
+                    row = Loop(builder, size(0), rows, 1, unroll=False)
+                    at = builder.mul(row.index, columns)
                     to, source = (builder.gep(p, [at], source_etype=element) for p in (result, base))
                     _copy_bytes(builder, to, source, builder.mul(turns, size(dtype.itemsize)))
                     row.close()
@@ -1090,36 +1093,29 @@ def _write_product(module: ir.Module, product: MatrixProduct, name: str) -> ir.F
                 number(blas.ROW_MAJOR),
                 *kinds,
                 *extents,
-                number(product.inner),
+                short(inner),
                 scale,
                 left,
-                number(left_step),
+                short(left_step),
                 right,
-                number(right_step),
+                short(right_step),
                 kept,
                 result,
-                number(product.columns),
+                short(columns),
             ],
         )
     builder.ret_void()
-    return function
 
 
 def _copy_bytes(builder: ir.IRBuilder, target: Any, source: Any, count: Any) -> None:
-    module = builder.module
-    function = module.globals.get("llvm.memcpy.p0.p0.i64")
-    if function is None:
-        function = ir.Function(module, ir.FunctionType(ir.VoidType(), [_PTR, _PTR, _I64, ir.IntType(1)]), "llvm.memcpy.p0.p0.i64")
+    function = declared(builder.module, "llvm.memcpy.p0.p0.i64", ir.VoidType(), [_PTR, _PTR, _I64, ir.IntType(1)])
     builder.call(function, [target, source, count, ir.Constant(ir.IntType(1), 0)])
 
 
-def _write_copy(module: ir.Module, copy: Copy, name: str) -> ir.Function:
+def _write_copy(function: ir.Function, copy: Copy, told: Mapping[object, Any]) -> None:
     """A stretch of rows (along the last axis), without those elements that lie in the box."""
-    buffers = copy.buffers()
-    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [_PTR] * len(buffers) + [_I64, _I64]), name)
-    function.linkage = "internal"
-    pointer = dict(zip(buffers, function.args, strict=False))
-    first, last = function.args[-2:]
+    pointer = dict(zip(copy.buffers(), function.args, strict=False))
+    first, last = function.args[len(pointer) :][:2]
     builder = ir.IRBuilder(function.append_basic_block())
     number = lambda n: ir.Constant(_I64, n)  # noqa: E731
     result, source = pointer[copy.result], pointer[copy.source]
@@ -1134,29 +1130,29 @@ def _write_copy(module: ir.Module, copy: Copy, name: str) -> ir.Function:
             copied(builder.mul(first, number(columns)), builder.mul(builder.sub(last, first), number(columns)))
         else:
             starts = []
-            for start, scalars, _ in copy.box:
-                value: Any = number(start)
+            lengths = [told.get(("length", axis), number(length)) for axis, (_, _, length) in enumerate(copy.box)]
+            for axis, (start, scalars, _) in enumerate(copy.box):
+                value: Any = told.get(("start", axis), number(start))
                 for buffer, step in scalars:
                     loaded = builder.load(pointer[buffer], typ=memory_type(buffer.dtype), align=buffer.dtype.itemsize)
                     loaded = loaded if loaded.type == _I64 else builder.sext(loaded, _I64)
                     value = builder.add(value, builder.mul(loaded, number(step)))
                 starts.append(value)
-            rows = Loop(builder, first, last, 1)
+            rows = Loop(builder, first, last, 1, unroll=False)
             rest, inside = rows.index, ir.Constant(ir.IntType(1), 1)
             for axis in reversed(range(len(copy.shape) - 1)):
                 at = builder.urem(rest, number(copy.shape[axis]))
                 rest = builder.udiv(rest, number(copy.shape[axis]))
                 # below the start: a large number
-                within = builder.icmp_unsigned("<", builder.sub(at, starts[axis]), number(copy.box[axis][2]))
+                within = builder.icmp_unsigned("<", builder.sub(at, starts[axis]), lengths[axis])
                 inside = builder.and_(inside, within)
             begin = builder.mul(rows.index, number(columns))
             with builder.if_else(inside) as (then, otherwise):
                 with then:
-                    end = builder.add(starts[-1], number(copy.box[-1][2]))
+                    end = builder.add(starts[-1], lengths[-1])
                     copied(begin, starts[-1])
                     copied(builder.add(begin, end), builder.sub(number(columns), end))
                 with otherwise:
                     copied(begin, number(columns))
             rows.close()
     builder.ret_void()
-    return function

@@ -11,10 +11,10 @@ _I64 = ir.IntType(64)
 
 
 class Loop:
-    """A loop that is being written: `for (i = start; i < stop; i += step)`."""
+    """A loop that is being written: `for (i = start; i < stop; i += step)`. `unroll`: whether LLVM may write its body several times."""
 
-    def __init__(self, builder: ir.IRBuilder, start: Any, stop: Any, step: int, carried: Sequence[Any] = ()) -> None:
-        self.builder, self.step = builder, step
+    def __init__(self, builder: ir.IRBuilder, start: Any, stop: Any, step: int, carried: Sequence[Any] = (), unroll: bool = True) -> None:
+        self.builder, self.step, self.unroll = builder, step, unroll
         function = builder.function
         self.before = builder.block
         self.head = function.append_basic_block()
@@ -38,7 +38,13 @@ class Loop:
         following = builder.add(self.index, ir.Constant(_I64, self.step), flags=["nsw"])
         again = builder.icmp_signed("<", following, self.stop)
         tail = builder.block
-        builder.cbranch(again, self.head, self.end)
+        branch = builder.cbranch(again, self.head, self.end)
+        if not self.unroll:
+            # a loop's name begins with itself
+            module = builder.module
+            name = module.add_metadata([f"loop {len(module.metadata)}"])
+            name.operands = (name, module.add_metadata(["llvm.loop.unroll.disable"]))
+            branch.set_metadata("llvm.loop", name)
         self.index.add_incoming(following, tail)
         for phi, value in zip(self.carried, carried, strict=True):
             phi.add_incoming(value, tail)

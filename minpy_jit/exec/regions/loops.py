@@ -9,14 +9,17 @@ expressions, shared where they are equal.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import NamedTuple
 
 import numpy as np
 
 # bytes below which an element is narrow: see `Nest.length`
 NARROW = 4
+# what `Nest.length` is among the numbers of a nest
+LENGTH = "length"
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +162,21 @@ class Exprs:
 
 
 # -- loops ---------------------------------------------------------------------------------------------------------------------------------
+class Content(NamedTuple):
+    """What something does, whatever memory it does it on.
+
+    Attributes:
+        form: equal where one function can do it, with its buffers in order, and with those numbers that differ.
+        numbers: what such a function may be told, in one order for all of a form. Of a nest by value or store: the constant of its offset;
+            by value or store and variable: a coefficient; by phase and number of a loop: its extent.
+        lengths: those of them that are extents of loops by vectors: what does not know them is longer, and knows less.
+    """
+
+    form: tuple
+    numbers: dict[object, int]
+    lengths: tuple[int, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Store:
     """buffer[offset] = value, at each turn; with `combine`, a scalar function of what stands there and the value. Lanes whose offsets may
@@ -225,9 +243,12 @@ class Nest:
     phases: list[Phase]
     across: bool
     block: Block | None = None
+    _expressions: tuple[Expr, ...] | None = field(default=None, init=False, repr=False)
 
-    def expressions(self) -> Iterator[Expr]:
-        """All values, each once, operands first."""
+    def expressions(self) -> tuple[Expr, ...]:
+        """All values, each once, operands first. They are found once: the phases are complete by then."""
+        if self._expressions is not None:
+            return self._expressions
         roots: list[Expr] = []
         for phase in self.phases:
             for item in phase.body:
@@ -236,7 +257,8 @@ class Nest:
                     roots.extend(e for e, _ in item.offset.dynamic)
                 elif item.factor is not None:
                     roots.append(item.factor)
-        yield from ordered(roots)
+        self._expressions = tuple(ordered(roots))
+        return self._expressions
 
     def buffers(self) -> list[Buffer]:
         """The memory that it reads and writes, by first use."""
@@ -263,24 +285,28 @@ class Nest:
         ((extent, variable),) = outer
         for phase in self.phases:
             for item in phase.body:
-                if isinstance(item, Store) and (item.offset.dynamic or item.offset.coefficient(variable) != 1):
+                if isinstance(item, Store) and not (_is_dense(item.offset, item.buffer, variable) and item.offset.coefficient(variable)):
                     return None
-        for expr in self.expressions():
-            if isinstance(expr, Load) and (expr.offset.dynamic or expr.offset.coefficient(variable) not in (0, 1)):
-                return None
-        return extent
+        loads = [e for e in self.expressions() if isinstance(e, Load)]
+        return extent if all(_is_dense(e.offset, e.buffer, variable) for e in loads) else None
 
-    def content(self) -> tuple:
-        """What it does, whatever memory it does it on: equal for nests that one function can run, with its buffers in order."""
+    def content(self) -> Content:
         number = {b: k for k, b in enumerate(self.buffers())}
+        told: dict[object, int] = {}
         place: dict[Expr, int] = {}
         sums: dict[Accumulate, int] = {}
         outer, inner = self.loops()
         # merged loops are counted by one variable
         loop = {v: k for k, v in enumerate(v for loops in (outer, *inner) for _, v in loops)}
+        lanes = {loops[-1][1] for loops in ([outer] if self.across else inner) if loops}
 
-        def affine(at: Affine) -> tuple:
-            return at.const, tuple((loop[v], c) for v, c in at.terms if v in loop), tuple((place[e], c) for e, c in at.dynamic)
+        def affine(owner: Expr | Store, at: Affine) -> tuple:
+            told[owner] = at.const
+            terms = [(v, c) for v, c in at.terms if v in loop]
+            told.update({(owner, v): c for v, c in terms if v not in lanes})
+            # how a vector's elements lie in memory is no number
+            steps = tuple((loop[v], c if v in lanes else None) for v, c in terms)
+            return steps, tuple((place[e], c) for e, c in at.dynamic)
 
         for phase in self.phases:
             for item in phase.body:
@@ -291,11 +317,11 @@ class Nest:
             place[expr] = len(rows)
             row: tuple
             if isinstance(expr, Load):
-                row = ("load", number[expr.buffer], affine(expr.offset))
+                row = ("load", number[expr.buffer], affine(expr, expr.offset))
             elif isinstance(expr, Literal):
                 row = ("literal", expr.bits)
             elif isinstance(expr, Index):
-                row = ("index", affine(expr.affine))
+                row = ("index", affine(expr, expr.affine))
             elif isinstance(expr, Apply):
                 row = (expr.function, *[place[e] for e in expr.operands])
             else:
@@ -303,17 +329,51 @@ class Nest:
                 row = ("register", sums[expr.accumulator])
             rows.append((expr.dtype, *row))
         phases = []
-        for phase, loops in zip(self.phases, inner, strict=True):
+        lengths: list[int] = []
+        for at, (phase, loops) in enumerate(zip(self.phases, inner, strict=True)):
+            extents = [e for e, _ in loops]
+            # all but the lanes' loop, unless a mask may say how long that is
+            free = len(loops) if self.across or self._any_length_of(phase, loops) else max(len(loops) - 1, 0)
+            told.update({(at, k): e for k, e in enumerate(extents[:free])})
+            lengths += extents[-1:] if loops and free == len(loops) and not self.across else []
             body = tuple(
-                (number[item.buffer], affine(item.offset), place[item.value], item.combine)
+                (number[item.buffer], affine(item, item.offset), place[item.value], item.combine)
                 if isinstance(item, Store)
                 else (item.kind, item.dtype, place[item.value], sums[item], item.running, item.factor is not None and place[item.factor])
                 for item in phase.body
             )
-            phases.append((tuple(e for e, _ in loops), body))
-        extents = tuple(e for e, _ in outer) if self.length() is None else None
-        block = None if self.block is None else (loop[self.block.row], self.block.rows, self.block.columns)
-        return extents, self.across, block, tuple(rows), tuple(phases), tuple(b.dtype for b in number)
+            phases.append((free, *extents[free:], len(loops), body))
+        length = self.length()
+        if length is not None:
+            told[LENGTH] = length
+        # the first of several loops is where the turns end, or a vector's length
+        first = 0 if self.block is not None or (self.across and len(outer) == 1 and length is None) else 1
+        around = (len(outer), *[e for e, _ in outer[first:]])
+        block = (
+            None
+            if self.block is None
+            else (
+                loop[self.block.row],
+                self.block.rows,
+                self.block.columns,
+                *[place[e] for e in self.block.turned],
+            )
+        )
+        return Content((around, self.across, block, tuple(rows), tuple(phases), tuple(b.dtype for b in number)), told, tuple(lengths))
+
+    def _any_length_of(self, phase: Phase, loops: Sequence[tuple[int, int]]) -> bool:
+        """Whether a function need not know how long the last loop of a phase is, whose turns are lanes (see `length`)."""
+        if not loops:
+            return False
+        lane = loops[-1][1]
+        for item in phase.body:
+            if isinstance(item, Accumulate):
+                if item.running:
+                    return False
+            elif item.combine is not None or not (_is_dense(item.offset, item.buffer, lane) and item.offset.coefficient(lane)):
+                return False
+        loads = [e for e in ordered(item.value for item in phase.body) if isinstance(e, Load)]
+        return all(_is_dense(e.offset, e.buffer, lane) for e in loads)
 
     def offsets(self) -> Iterator[Affine]:
         """All offsets and indices."""
@@ -326,6 +386,20 @@ class Nest:
                 yield expr.offset
             elif isinstance(expr, Index):
                 yield expr.affine
+
+
+def _is_dense(offset: Affine, buffer: Buffer, lane: int) -> bool:
+    """Whether a vector's elements lie side by side, wide enough for a mask (or are one)."""
+    step = offset.coefficient(lane)
+    return (step == 0 or (step == 1 and buffer.dtype.itemsize >= NARROW)) and all(
+        not isinstance(e, Register) and _step_of(e, lane) == 0 for e in ordered(e for e, _ in offset.dynamic)
+    )
+
+
+def _step_of(expr: Expr, variable: int) -> int:
+    """How far a value itself moves from one turn of a loop to the next."""
+    affine = expr.offset if isinstance(expr, Load) else expr.affine if isinstance(expr, Index) else Affine()
+    return affine.coefficient(variable)
 
 
 # a number times the one element of each buffer
@@ -361,12 +435,17 @@ class MatrixProduct:
         """The memory that it writes."""
         return [self.result]
 
-    def content(self) -> tuple:
-        """What it does, whatever memory it does it on (see `Nest.content`)."""
+    @property
+    def by_rows(self) -> bool:
+        """Whether threads share its rows, and not its columns."""
+        return self.rows >= self.columns
+
+    def content(self) -> Content:
         number = {b: k for k, b in enumerate(self.buffers())}
         scales = [(f, tuple(number[b] for b in scalars)) for f, scalars in (self.scale, self.base_scale)]
         places = (number[self.left], number[self.right], None if self.base is None else number[self.base])
-        return self.result.dtype, self.rows, self.columns, self.inner, self.transposed, places, *scales
+        told: dict[object, int] = {"rows": self.rows, "columns": self.columns, "inner": self.inner}
+        return Content(("product", self.result.dtype, self.by_rows, self.transposed, places, *scales), told)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -395,11 +474,13 @@ class Copy:
         """The memory that it writes."""
         return [self.result]
 
-    def content(self) -> tuple:
-        """What it does, whatever memory it does it on (see `Nest.content`)."""
+    def content(self) -> Content:
         number = {b: k for k, b in enumerate(self.buffers())}
-        box = [(start, [(number[b], b.dtype, f) for b, f in found], length) for start, found, length in self.box or ()]
-        return "copy", self.result.dtype, self.shape, self.box is None, tuple((a, tuple(b), c) for a, b, c in box)
+        box = tuple(tuple((number[b], b.dtype, f) for b, f in found) for _, found, _ in self.box or ())
+        told: dict[object, int] = {}
+        for axis, (start, _, length) in enumerate(self.box or ()):
+            told.update({("start", axis): start, ("length", axis): length})
+        return Content(("copy", self.result.dtype, self.shape, self.box is None, box), told)
 
 
 Item = Nest | MatrixProduct | Copy

@@ -78,8 +78,10 @@ class Lanes:
         """One value in all lanes."""
         if self.width == 1:
             return value
+        if isinstance(value, ir.Constant):
+            return ir.Constant(self.vector(value.type), [value] * self.width)
         one = self.builder.insert_element(ir.Constant(self.vector(value.type), ir.Undefined), value, ir.Constant(ir.IntType(32), 0))
-        mask = ir.Constant(ir.VectorType(ir.IntType(32), self.width), [0] * self.width)
+        mask = ir.Constant(ir.VectorType(ir.IntType(32), self.width), None)
         return self.builder.shuffle_vector(one, ir.Constant(one.type, ir.Undefined), mask)
 
     def call(self, name: str, *values: Any) -> Any:

@@ -30,6 +30,9 @@ DEAR = 20
 SERIAL = 1 << 12
 # a value that costs this much is kept for its second use rather than computed again
 KEEP = 6
+# phases of a nest at most: what goes on in one nest is written once for all its turns, however often it repeats itself. (A multiple of the
+# phases of most that is repeated, so that nests of a long chain are alike.)
+MOST_PHASES = 6
 
 
 @dataclass(eq=False)
@@ -345,11 +348,15 @@ def _mapping(statement: Statement, nest: _Nest) -> dict[int, int] | None:
 
 
 def _is_fast(statement: Statement, loads: Sequence[Affine]) -> bool:
-    """Whether a reduction's last reduced axis is the one along which memory is read element by element."""
+    """Whether a reduction's last reduced axis is the one along which memory is read element by element, rather than the last kept one."""
     last = len(statement.domain) - 1
     kept = len(statement.tensor.shape) - 1
-    inner = sum(o.coefficient(last) in (1, -1) for o in loads)
-    return kept < 0 or inner > 0 or not any(o.coefficient(kept) in (1, -1) for o in loads)
+    if kept < 0:
+        return True
+    strided = [sum(abs(o.coefficient(v)) > 1 for o in loads) for v in (last, kept)]
+    if strided[0] != strided[1]:
+        return strided[0] < strided[1]
+    return any(o.coefficient(last) in (1, -1) for o in loads) or not any(o.coefficient(kept) in (1, -1) for o in loads)
 
 
 def _add(statement: Statement, nest: _Nest, mapping: Mapping[int, int]) -> bool:
@@ -382,6 +389,8 @@ def _add(statement: Statement, nest: _Nest, mapping: Mapping[int, int]) -> bool:
                 own = tuple([_variable(a) for a in index])
                 joins &= all(read.domain[k] == 1 or (v is not None and place[v] == read.place[k]) for k, v in enumerate(own))
     if not joins:
+        if len(nest.phases) >= MOST_PHASES:
+            return False
         nest.phases.append((extents, []))
     nest.phases[-1][1].append(statement)
     statement.nest, statement.place, statement.phase = nest, place, len(nest.phases) - 1

@@ -88,6 +88,41 @@ def _pairs(namespace: Any) -> Operation:
     return call
 
 
+def _square(x: Any, y: Any) -> None:
+    for _ in range(CHUNK // 10):
+        x**2, x**2, x**2, x**2, x**2, x**2, x**2, x**2, x**2, x**2
+
+
+def _product(x: Any, y: Any) -> None:
+    for _ in range(CHUNK // 10):
+        x @ y, x @ y, x @ y, x @ y, x @ y, x @ y, x @ y, x @ y, x @ y, x @ y
+
+
+def _transposed(x: Any, y: Any) -> None:
+    for _ in range(CHUNK // 10):
+        x.T, x.T, x.T, x.T, x.T, x.T, x.T, x.T, x.T, x.T  # noqa: B018 - as above
+
+
+def _rows(x: Any, y: Any) -> None:
+    for _ in range(CHUNK // 10):
+        x[1:-1], x[1:-1], x[1:-1], x[1:-1], x[1:-1], x[1:-1], x[1:-1], x[1:-1], x[1:-1], x[1:-1]
+
+
+def _assigned(x: Any, y: Any) -> None:
+    z = x + y
+    for _ in range(CHUNK // 10):
+        z[0] = z[1] = z[2] = z[3] = z[4] = z[5] = z[6] = z[7] = z[8] = z[9] = 0.0
+
+
+def _choices(namespace: Any) -> Operation:
+    def call(x: Any, y: Any) -> None:
+        where, c = namespace.where, x < y
+        for _ in range(CHUNK // 5):
+            where(c, x, y), where(c, x, y), where(c, x, y), where(c, x, y), where(c, x, y)
+
+    return call
+
+
 def _sum(x: Any, y: Any) -> None:
     for _ in range(CHUNK // 10):
         x.sum(), x.sum(), x.sum(), x.sum(), x.sum(), x.sum(), x.sum(), x.sum(), x.sum(), x.sum()
@@ -124,6 +159,12 @@ def run(quick: bool) -> list[str]:
         "np.add(x, y)": (_pairs(numpy), _pairs(np)),
         "z += y": (_in_place, _in_place),
         "x.sum()": (_sum, _sum),
+        "x ** 2": (_square, _square),
+        "x @ y": (_product, _product),
+        "np.where(c, x, y)": (_choices(numpy), _choices(np)),
+        "x.T": (_transposed, _transposed),
+        "x[1:-1]": (_rows, _rows),
+        "z[0] = 0.0": (_assigned, _assigned),
     }
     contestants: dict[str, Block] = {}
     for name, (theirs, mine) in variants.items():

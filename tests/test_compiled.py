@@ -5,7 +5,9 @@ from __future__ import annotations
 import gc
 import hashlib
 import importlib.machinery
+import inspect
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +18,7 @@ import pytest
 import minpy_jit
 import minpy_jit.numpy as np
 from minpy_jit.trace import compiled, replay
+from minpy_jit.trace.recorder import current
 from minpy_jit.trace.stats import stats
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -260,3 +263,234 @@ def test_in_place_operators_leave_scalars_alone() -> None:
         with pytest.raises(TypeError, match="Cannot cast"):
             whole += 0.5
         assert whole.tolist() == [1, 2]
+
+
+# -- calls that repeat --------------------------------------------------------------------------------------------------------------------
+# (arrays of 4x4 that are pending, `p`, `q`, and one of booleans; NumPy or ours)
+REPEATED = {
+    "method": lambda n, p, q, c: p.sum(),
+    "keywords": lambda n, p, q, c: p.mean(axis=0, keepdims=True),
+    "function": lambda n, p, q, c: n.max(p, 1),
+    "power": lambda n, p, q, c: p**2,
+    "product": lambda n, p, q, c: p @ q,
+    "dot": lambda n, p, q, c: n.dot(p, q),
+    "where": lambda n, p, q, c: n.where(c, p, q),
+    "clip": lambda n, p, q, c: p.clip(2, 5),
+    "dtype": lambda n, p, q, c: p.astype(numpy.float64),
+    "composite": lambda n, p, q, c: p.std(axis=1),
+    "norm": lambda n, p, q, c: n.linalg.norm(p),
+    "tuple": lambda n, p, q, c: n.concatenate((p, q), axis=1),
+    "list": lambda n, p, q, c: n.stack([p, q]),
+    "copy": lambda n, p, q, c: p.copy(),
+    "row": lambda n, p, q, c: p[1],
+    "slices": lambda n, p, q, c: p[1:-1, ::2],
+    "new axis": lambda n, p, q, c: p[:, None, 0],
+    "transposed": lambda n, p, q, c: p.T,
+    "reshaped": lambda n, p, q, c: p.reshape(2, 8),
+    "view of a view": lambda n, p, q, c: p.T[1:].reshape(-1),
+    "read view": lambda n, p, q, c: -p[1:].T,
+    "views": lambda n, p, q, c: p[1:] + q[:-1] - p[:3],
+}
+
+
+def frames_of(run) -> list[str]:
+    """The functions of the numpy layer that a call runs through."""
+    met: list[str] = []
+
+    def note(frame, event, argument) -> None:
+        if event == "call" and f"minpy_jit{os.sep}numpy{os.sep}" in frame.f_code.co_filename:
+            met.append(frame.f_code.co_qualname if sys.version_info >= (3, 11) else frame.f_code.co_name)
+
+    sys.setprofile(note)
+    try:
+        run()
+    finally:
+        sys.setprofile(None)
+    return met
+
+
+@pytest.mark.parametrize("name", REPEATED)
+def test_a_call_that_repeats_is_replayed(name: str) -> None:
+    function = REPEATED[name]
+    a = numpy.arange(16, dtype=numpy.float32).reshape(4, 4)
+    expected = function(numpy, a + 1, a * 2, a > 5)
+    x = np.array(a)
+    for _ in range(5):
+        p, q, c = x + 1, x * 2, x > 5
+        held = []
+        met = frames_of(lambda: held.append(function(np, p, q, c)))  # noqa: B023 - called at once
+        found = numpy.asarray(held.pop())
+        assert found.dtype == expected.dtype and found.shape == expected.shape
+        assert numpy.allclose(found, expected, rtol=1e-6)
+    assert met == []
+
+
+def test_a_write_that_repeats_is_replayed() -> None:
+    a = numpy.arange(16, dtype=numpy.float32).reshape(4, 4)
+
+    def write(z, p) -> None:
+        z[1:-1] = p[1:-1]
+        z[0] = 0.5
+        z[:, 1] = p[:, 2]
+        z[1:] = z[:-1]
+        z.fill(2.0)
+        z[1, 2] = 3.0
+
+    expected = a + 1
+    write(expected, a * 2)
+    x = np.array(a)
+    for _ in range(5):
+        z, p = x + 1, x * 2
+        shown, other = z[1], z
+        met = frames_of(lambda: write(z, p))  # noqa: B023 - called at once
+        assert numpy.array_equal(numpy.asarray(z), expected)
+        assert numpy.array_equal(numpy.asarray(shown), expected[1]) and other is z
+    # of each `z[key] = value` the method alone
+    assert set(met) <= {"__setitem__", "Array.__setitem__"}
+
+
+def test_other_arguments_at_the_same_place() -> None:
+    a = numpy.arange(-8.0, 8.0).reshape(4, 4)
+    calls = [
+        lambda n, y: y.sum(axis=0),
+        lambda n, y: y.sum(axis=1),
+        lambda n, y: y.sum(),
+        lambda n, y: y.sum(0, numpy.float32),
+        lambda n, y: n.sum(a=y, axis=0),
+        lambda n, y: n.where(y > 0, y, 0.0),
+        lambda n, y: n.where(y > 0, y, -0.0),
+        lambda n, y: n.where(y > 0, y, 0),
+        lambda n, y: y[1],
+        lambda n, y: y[-1],
+        lambda n, y: y[1:3],
+        lambda n, y: y[True],
+        lambda n, y: y[1:3:1],
+        lambda n, y: n.concatenate((y, y)),
+        lambda n, y: n.concatenate((y, y, y)),
+        lambda n, y: n.concatenate([y, y], 1),
+        lambda n, y: n.concatenate([y, y[:, :2]], 1),
+        lambda n, y: n.clip(y, 1, 2),
+        lambda n, y: n.clip(y, 1.0, 2),
+        lambda n, y: y**2,
+        lambda n, y: y**3,
+        lambda n, y: y**True,
+    ]
+    x = np.array(a)
+    for _ in range(3):
+        for call in [*calls, *calls[::-1]]:
+            expected, found = call(numpy, a + 1), numpy.asarray(call(np, x + 1))
+            assert found.dtype == expected.dtype and found.shape == expected.shape
+            assert numpy.array_equal(found, expected) and numpy.array_equal(numpy.signbit(found), numpy.signbit(expected))
+
+
+def test_other_operands_at_the_same_place() -> None:
+    a = numpy.arange(16.0).reshape(4, 4)
+    x, single = np.array(a), np.array(a.astype(numpy.float32))
+    for k in range(24):
+        left, right = (x + 1, x * 2), (single + 1, single * 2)
+        p, q = (left if k % 3 else right)[:: 1 if k % 2 else -1]
+        p = p[1:] if k % 5 == 0 else p
+        r = np.dot(p, q).sum(axis=0) + p.T[0, 0] + np.stack([p, p])[0].max()
+        b = a if k % 3 else a.astype(numpy.float32)
+        m, n = (b + 1, b * 2)[:: 1 if k % 2 else -1]
+        m = m[1:] if k % 5 == 0 else m
+        expected = numpy.dot(m, n).sum(axis=0) + m.T[0, 0] + numpy.stack([m, m])[0].max()
+        assert r.dtype == expected.dtype and numpy.allclose(numpy.asarray(r), expected)
+
+
+def test_a_call_that_looks_at_a_value_is_no_replay() -> None:
+    a = numpy.arange(6.0)
+    x = np.array(a)
+    for k in [1, 2, 3, 1, 2, 3, 1]:
+        count = np.array(k)
+        y = x + 1
+        assert numpy.asarray(np.repeat(y, count)).tolist() == numpy.repeat(a + 1, k).tolist()
+        y = x + 2
+        assert numpy.asarray(np.roll(y, count)).tolist() == numpy.roll(a + 2, k).tolist()
+        y = x + 3
+        assert float(y[count]) == a[k] + 3
+        y = (x + 4).reshape(2, 3)
+        assert numpy.asarray(y[count - count // 2 * 2]).tolist() == (a + 4).reshape(2, 3)[k % 2].tolist()
+
+
+def test_replayed_calls_write_where_they_may() -> None:
+    a = numpy.arange(4.0)
+    x = np.array(a)
+    for k in range(6):
+        y, out = x + 1, x + 2
+        assert np.clip(y, 1, 2, out=out) is out and out.tolist() == numpy.clip(a + 1, 1, 2).tolist()
+        y = x * 3
+        if k == 5:
+            y.setflags(write=False)
+            shown = y[1:]
+            with pytest.raises(ValueError, match="read-only"):
+                y[0] = 1.0
+            with pytest.raises(ValueError, match="read-only"):
+                shown[0] = 1.0
+        else:
+            shown = y[1:]
+            y[0] = 1.0
+            shown[0] = 5.0
+            assert y.tolist() == [1.0, 5.0, 6.0, 9.0] and shown.tolist() == [5.0, 6.0, 9.0]
+        assert not np.broadcast_to(x + 1, (2, 4)).flags.writeable
+
+
+def test_calls_that_are_remembered_are_bounded() -> None:
+    x = np.arange(500.0)
+    place = []
+    for k in range(3 * 480):
+        y = x + 1
+        place = [current().segment.cursor]
+        assert float(y[k % 480 : k % 480 + 20].sum()) == 20 * (k % 480) + 210
+    known, call = 0, place[0].call
+    while call is not None:
+        known, call = known + 1, call.other
+    assert 1 <= known <= 8
+
+
+def test_views_of_what_is_known_are_remembered_once() -> None:
+    def calls() -> int:
+        gc.collect()
+        return sum(isinstance(o, replay.Call) for o in gc.get_objects())
+
+    def turns(count: int) -> None:
+        for k in range(count):
+            assert x[1:].T.shape == (4, 2) and x[k % 3].shape == (4,)
+
+    current().clear()
+    x = np.array(numpy.ones((3, 4)))
+    before = calls()
+    turns(1000)
+    after = calls()
+    assert before < after <= before + 1000
+    turns(3000)
+    assert calls() == after
+
+
+def test_functions_are_found_again_and_say_what_they_take() -> None:
+    for function in (np.sum, np.concatenate, np.linalg.norm):
+        assert pickle.loads(pickle.dumps(function)) is function
+    assert np.sum.__name__ == "sum" and np.sum.__doc__ and "axis" in inspect.signature(np.sum).parameters
+    x = np.ones((2, 2))
+    assert x.sum.__name__ == "sum" and x.sum.__self__ is x and x.sum.__doc__ == numpy.ndarray.sum.__doc__
+    assert np.ndarray.sum(x) == 4 and list(map(np.mean, [x, x])) == [1, 1]
+
+
+def test_gradients_of_calls_that_repeat() -> None:
+    a = numpy.arange(1.0, 13.0).reshape(3, 4)
+
+    def loss(w):
+        y = (w * 2)[1:]
+        y = np.concatenate((y, y.T.reshape(2, 4)), axis=0)
+        y[0] = 1.0
+        return np.where(y > 3.0, y**2, 0.0).sum(axis=0).mean()
+
+    gradient = minpy_jit.grad(loss)
+    first = numpy.asarray(gradient(np.array(a)))
+    # (of y = 2w, in both copies but the first row: d/dw mean of the sums of y**2 = 2 y / 4 * 2)
+    expected = numpy.zeros_like(a)
+    expected[1:] = 2 * a[1:] * 2
+    expected[1] /= 2
+    assert numpy.allclose(first, expected)
+    for _ in range(5):
+        assert numpy.array_equal(numpy.asarray(gradient(np.array(a))), first)

@@ -22,7 +22,7 @@ from ..trace.recorder import current, observe, value_of
 from ..trace.replay import binary, record, set_operators, took_over, unary
 from ..trace.types import copied_strides, is_f_contiguous, type_of
 from . import indexing
-from .convert import NUMBERS, beside, host, operand
+from .convert import NUMBERS, beside, host, operand, replayed
 from .views import assign, cast_for_write, check_writeable
 
 
@@ -194,12 +194,6 @@ class ValueHandle(Handle):
         return array_function(function, args, kwargs)
 
     # -- shape ---------------------------------------------------------------------------------------------------------------------
-    def __getitem__(self, key: Any) -> Any:
-        try:
-            return indexing.get(self, key)
-        except IndexError as error:
-            raise with_op(error, "getitem") from None
-
     def __iter__(self) -> Iterator[Any]:
         if not self.type.shape:
             raise TypeError("iteration over a 0-d array" if not self.type.scalar else f"'numpy.{self.dtype}' object is not iterable")
@@ -245,10 +239,7 @@ class Array(ValueHandle, metaclass=ArrayClass):
         return self.type.shape[0]
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        try:
-            indexing.put(self, key, value)
-        except (IndexError, TypeError, ValueError) as error:
-            raise with_op(error, "setitem") from None
+        set_item(self, key, value)
 
     def __delitem__(self, key: Any) -> None:
         raise ValueError("cannot delete array elements")
@@ -549,8 +540,28 @@ def _paired(op: Op, reflected: bool) -> Any:
     return method
 
 
+def _item(array: Handle, key: Any) -> Any:
+    try:
+        return indexing.get(array, key)
+    except IndexError as error:
+        raise with_op(error, "getitem") from None
+
+
+def _set_item(array: Handle, key: Any, value: Any) -> None:
+    try:
+        indexing.put(array, key, value)
+    except (IndexError, TypeError, ValueError) as error:
+        raise with_op(error, "setitem") from None
+
+
+set_item = replayed(_set_item, "set_item", __name__)
+# arguments of these types never change
+_LASTING: frozenset[type] = frozenset([bool, int, float, complex, str, *[type(np.dtype(kind)) for kind in "?bhilqBHILQefdgFDG"]])
+
+
 def _install() -> None:
-    set_operators(TABLE, record_mixed, _check_target, _write_back)
+    functions = {"power": power, "product": _matmul, "item": _item}
+    set_operators(TABLE, record_mixed, _check_target, _write_back, {n: replayed(f, n, __name__) for n, f in functions.items()}, _LASTING)
     for method, name in _BINARY.items():
         op = TABLE[name]
         if op.outputs > 1:
@@ -560,13 +571,6 @@ def _install() -> None:
         setattr(ValueHandle, f"__{method}__", _comparison(method, binary(TABLE[name], record_mixed)))
     global _power
     _power = binary(TABLE["power"], record_mixed)
-    for method, function in {
-        "__pow__": power,
-        "__rpow__": binary(TABLE["power"], record_mixed, reflected=True),
-        "__matmul__": _matmul,
-        "__rmatmul__": lambda self, other: _matmul(other, self),
-    }.items():
-        setattr(ValueHandle, method, function)
     for method, name, forward in (("pow", "power", power), ("matmul", "matmul", _matmul)):
         setattr(Array, f"__i{method}__", _in_place(TABLE[name], method, forward))
 

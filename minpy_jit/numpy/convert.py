@@ -14,6 +14,8 @@ from ..trace.context import Context, current_context, inside, others
 from ..trace.handle import Handle, materialised
 from ..trace.pure import set_ambient
 from ..trace.recorder import current, observe
+from ..trace.replay import Function as Replayed
+from ..trace.replay import changed_ambient
 from ..trace.types import type_of
 
 NUMBERS: tuple[Any, ...] = (bool, int, float, complex)
@@ -57,6 +59,7 @@ def set_default_dtype(dtype: Any) -> None:
     if wanted not in (np.dtype(np.float32), _FLOAT64):
         raise ValueError(f"[set_default_dtype] {dtype!r} is not a default dtype; legal values: 'float32', 'float64'")
     _local.chosen = None if dtype is None else wanted
+    changed_ambient()
 
 
 def host(value: np.ndarray, context: Any = None, scalar: bool = False) -> Handle:
@@ -235,3 +238,8 @@ def follows(function: Function) -> Function:
     # (of a ufunc)
     is_method = "." in function.__qualname__
     return following  # type: ignore[return-value]
+
+
+def replayed(function: Callable[..., Any], name: str, home: str, doc: str | None = None) -> Replayed:
+    """A function whose calls are replayed where they repeat."""
+    return Replayed(function, name, function.__doc__ if doc is None else doc, home)

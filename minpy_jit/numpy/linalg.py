@@ -13,7 +13,7 @@ from ..trace.op import TABLE
 from ..trace.ops import composite
 from ..trace.recorder import current, value_of
 from ..trace.types import HOST_KINDS
-from .convert import follows
+from .convert import follows, replayed
 from .fallback import call, fallback
 from .products import deliver_product, dot
 from .protocols import register
@@ -169,7 +169,7 @@ def _fill() -> None:
         theirs = getattr(np.linalg, name)
         if name.startswith("_") or name in vars(module):
             if callable(theirs) and name in vars(module) and not isinstance(theirs, type):
-                setattr(module, name, follows(vars(module)[name]))
+                setattr(module, name, replayed(follows(vars(module)[name]), name, __name__))
                 register(theirs, vars(module)[name])
             continue
         ours = theirs

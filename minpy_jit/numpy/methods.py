@@ -8,7 +8,7 @@ import gc
 import operator
 import types
 from collections.abc import Callable
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -19,11 +19,12 @@ from ..trace.op import TABLE
 from ..trace.ops.normalise import normalise_axis
 from ..trace.ops.shape import reshape_is_view
 from ..trace.recorder import current, observe
+from ..trace.replay import Function, set_transposed
 from ..trace.types import is_f_contiguous
 from . import fallback, indexing, namespace
 from . import strides as strides_module
 from .array import Array, Scalar, ValueHandle, duplicate
-from .convert import as_handle, host
+from .convert import as_handle, host, replayed
 from .creation import array
 from .iteration import FlatIterator
 from .output import result_layout
@@ -38,19 +39,9 @@ _SAME: Any = object()
 # -- methods that are functions of the namespace ------------------------------------------------------------------------------------------
 def _function(name: str) -> Callable[..., Any]:
     function = _N[name]
-    if isinstance(function, types.FunctionType):
-        # another function of the same code, not one that calls it: 0.15 µs
-        method = types.FunctionType(function.__code__, function.__globals__, name, function.__defaults__, function.__closure__)
-        method.__kwdefaults__ = function.__kwdefaults__
-    else:
-
-        def calling(self: Any, *args: Any, **kwargs: Any) -> Any:
-            return function(self, *args, **kwargs)
-
-        method = cast(types.FunctionType, calling)
-    method.__name__ = method.__qualname__ = name
-    method.__doc__ = getattr(np.ndarray, name).__doc__
-    return method
+    # not one that calls the other, which takes longer
+    general = function.general if isinstance(function, Function) else function
+    return replayed(general, name, __package__, getattr(np.ndarray, name).__doc__)
 
 
 _FUNCTIONS = [
@@ -642,16 +633,14 @@ def _install() -> None:
         "copyto": _copy_to, "to_numpy": ValueHandle.asnumpy,
     }  # fmt: skip
     for name, method in ours.items():
-        setattr(ValueHandle, name, _named(name, method))
+        setattr(ValueHandle, name, replayed(_named(name, method), name, __package__))
     inplace: dict[str, Callable[..., Any]] = {
         "sort": _sort, "fill": _fill, "partition": _partition, "put": _put, "itemset": _itemset, "resize": _resize, "setfield": _setfield,
         "setflags": _setflags,
     }  # fmt: skip
     for name, method in inplace.items():
-        setattr(Array, name, _named(name, method))
-    kinds: Any = (ValueHandle, Array)
-    for cls in kinds:
-        cls.T = property(_get_T)
+        setattr(Array, name, replayed(_named(name, method), name, __package__))
+    set_transposed(replayed(_get_T, "T", __package__))
     # for annotations: `np.ndarray[Any, np.dtype[np.float64]]`
     Array.__class_getitem__ = classmethod(types.GenericAlias)  # type: ignore[attr-defined]
     ValueHandle.real = property(_get_real)  # type: ignore[attr-defined]

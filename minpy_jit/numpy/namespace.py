@@ -14,7 +14,7 @@ import numpy as np
 from ..trace.op import TABLE
 from . import calculus, creation, facts, floating, iteration, products, protocols, reductions, selection, shaping, strides
 from .array import Array
-from .convert import follows, host
+from .convert import follows, host, replayed
 from .fallback import ClassFallback, call, fallback
 from .ufuncs import Ufunc, make_ufunc
 
@@ -218,7 +218,10 @@ def _build() -> dict[str, Any]:
         native = next((vars(m)[name] for m in _NATIVE if name in vars(m) and _is_ours(vars(m)[name])), None)
         if native is not None:
             if isinstance(native, types.FunctionType):
-                native = followers.setdefault(native, followers.get(native) or follows(native))
+                if native not in followers:
+                    made = follows(native)
+                    followers[native] = made if hasattr(made, "is_fallback") else replayed(made, native.__name__, __package__)
+                native = followers[native]
             found[name] = native
         elif isinstance(theirs, types.ModuleType):
             found[name] = ModuleProxy(theirs, f"minpy_jit.numpy.{name}", name in _OBSERVERS) if name in _PROXIED else theirs

@@ -13,7 +13,7 @@ from ..trace.handle import Handle
 from ..trace.op import TABLE, Op, Params
 from ..trace.ops import composite
 from ..trace.ops.normalise import normalise_axes, normalise_axis
-from ..trace.replay import record, record_reduction, reduction
+from ..trace.replay import record
 from ..trace.types import HOST_KINDS, broadcasts_to
 from . import fallback
 from .convert import as_handle
@@ -27,13 +27,8 @@ _plans: dict[tuple[Any, ...], Params | None] = {}
 
 def reduced(op: Op, x: Any, axis: Any, keepdims: Any, dtype: Any = None) -> Any:
     """Record a reduction; NotImplemented where NumPy has to do it (objects, strings)."""
-    made = reduction(op, x, axis, keepdims, dtype)
-    if made is not None:
-        return made
-    said: tuple[Any, Any, Any] | None = (axis, keepdims, dtype)
     if axis is not None and type(axis) is not int:
         # 1.0 would find the plan of 1
-        said = None
         axis = tuple([operator.index(a) for a in axis]) if type(axis) is tuple else operator.index(axis)
     key = (op, x.type, axis, keepdims, dtype)
     try:
@@ -45,7 +40,7 @@ def reduced(op: Op, x: Any, axis: Any, keepdims: Any, dtype: Any = None) -> Any:
         _plans[key] = params
     if params is None:
         return NotImplemented
-    return record(op, (x,), params) if said is None else record_reduction(op, x, params, said)
+    return record(op, (x,), params)
 
 
 def _plan(op: Op, x: Any, axis: Any, keepdims: Any, dtype: Any) -> Params | None:

@@ -20,7 +20,7 @@ from . import limits
 from .context import DeviceValue, on_host, require_same
 from .handle import Alias, Handle, constructors, materialised, new, root_of
 from .op import Op, Params, set_recorder
-from .replay import OpenSegment, Replayer, record, set_local, within
+from .replay import OpenSegment, Replayer, looked, record, remember_reading, set_local, within
 from .stats import FlushRecord, stats
 from .step import INPUT, KIND_DTYPES, KINDS, PROJECT, SCALAR, Step, empty_path
 from .types import ArrayType, array_type, integer_name
@@ -105,12 +105,11 @@ class Segment(OpenSegment):
         input_slots: slot of each input by the identity of its host array.
         values: slot -> value of what has been computed (immediate modes with an active tape).
         serial: how many segments its recorder had begun with it.
-        most_bytes: of results, from which on it looks for a place to be cut.
         first_site: the call site at which it is to be cut.
         stretch: what was recorded since the last observation, where a limit was met in it (see limits.py).
     """
 
-    __slots__ = ("first_site", "input_slots", "inputs", "most_bytes", "owner", "serial", "stretch", "values")
+    __slots__ = ("first_site", "input_slots", "inputs", "owner", "serial", "stretch", "values")
 
     def __init__(self, recorder: Recorder, root: Step) -> None:
         self.recorder = recorder
@@ -123,6 +122,7 @@ class Segment(OpenSegment):
         self.input_slots: dict[int, int] = {}
         self.limit = recorder.max_steps
         self.most_bytes = config.max_pending_bytes
+        self.passed = None
         self.first_site: Any = None
         self.stretch: limits.Stretch | None = None
         # the traced region that it was recorded in, told of each run
@@ -193,8 +193,8 @@ class Segment(OpenSegment):
         if data is not None:
             slot = self.use_data(data, view.type, view)
         else:
-            slot = self.use(base)
-            type_ = base.type
+            slot = first = self.use(base)
+            start, type_ = self.cursor, base.type
             for op, scalars, params in alias.chain:
                 operands = (slot, *[self.scalar(s) for s in scalars])
                 types = (type_, *[WEAK_TYPES[type(s)] for s in scalars])
@@ -202,6 +202,8 @@ class Segment(OpenSegment):
                 slot, type_ = step.index, step.type
                 if recorder.immediate is not None:
                     recorder.compute(self, step)
+            if base.segment is self and base.memory is None:
+                remember_reading(self, start, alias, first)
         alias.segment, alias.slot = self, slot
         return slot
 
@@ -947,6 +949,7 @@ def _look_through(view: Handle, alias: Alias, cause: str) -> Any:
 
 def value_of(handle: Handle, cause: str) -> Any:
     """The value of a handle where it lives (a host array or a DeviceValue), running what it needs. Nobody may write to it."""
+    looked()
     alias = handle.alias
     if alias is not None and alias.base is not None:
         data = _look_through(handle, alias, cause)
@@ -970,6 +973,7 @@ def value_of(handle: Handle, cause: str) -> Any:
 
 def observe(handle: Handle, cause: str) -> np.ndarray:
     """The value of a handle as a host array, running what it needs. The array must not be written to."""
+    looked()
     alias = handle.alias
     if alias is not None and alias.base is not None:
         data = _look_through(handle, alias, cause)

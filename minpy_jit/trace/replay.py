@@ -9,7 +9,9 @@ signal handler may come at these: see `Segment.advance`).
 
 from __future__ import annotations
 
+import importlib
 import sys
+import types
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -36,6 +38,7 @@ except ImportError:
     mypyc_attr = cast(Any, _unread)
 
 _refcount: Final[Callable[[Any], int]] = sys.getrefcount
+_method: Final[Any] = types.MethodType
 
 
 class Step:
@@ -52,12 +55,14 @@ class Step:
         types: the operands' types.
         host: whether one of them has a dtype that only NumPy's own loops know: its functions go there instead of recording.
         memo: what later layers remember about the path that ends here (plans, pullbacks), by key.
-        said: the arguments, as they were given, that were last translated into `params`, else None (see `reduction`).
+        call: the call of a function that came after it last time, where it could be replayed (see `Call`).
+        shown: the view that was read after it last time (see `Reading`).
     """
 
     __slots__ = (
         "a",
         "b",
+        "call",
         "children",
         "high",
         "host",
@@ -70,8 +75,8 @@ class Step:
         "operands",
         "params",
         "parent",
-        "said",
         "scalar",
+        "shown",
         "site",
         "type",
         "types",
@@ -104,7 +109,8 @@ class Step:
         self.nbytes: int = 0 if parent is None else parent.nbytes + getattr(type_, "nbytes", 0)
         self.site = site
         self.memo: dict[Any, Any] | None = None
-        self.said: tuple[Any, Any, Any] | None = None
+        self.call: Call | None = None
+        self.shown: Reading | None = None
 
     def path(self) -> list[Step]:
         """The steps from the first to this one."""
@@ -128,6 +134,7 @@ class Step:
         while todo:
             step = todo.pop()
             children, step.children, step.next = step.children, None, None
+            step.call, step.shown = None, None
             if children:
                 todo.extend(children.values())
 
@@ -147,12 +154,13 @@ class Alias:
         segment, slot: where a view's value is pending, if it is.
         writeable: whether writes are allowed.
         face: for a root that no user holds, the array whose memory it is (it was given another shape or dtype in place), weakly.
+        call: for a view that was made by replaying a call, that one.
     """
 
-    __slots__ = ("base", "chain", "face", "segment", "slot", "version", "writeable")
+    __slots__ = ("base", "call", "chain", "face", "segment", "slot", "version", "writeable")
 
-    def __init__(self, base: Handle | None, chain: tuple[Any, ...], version: int, writeable: bool = True) -> None:
-        self.base, self.chain, self.version, self.writeable = base, chain, version, writeable
+    def __init__(self, base: Handle | None, chain: tuple[Any, ...], version: int, writeable: bool = True, call: Call | None = None) -> None:
+        self.base, self.chain, self.version, self.writeable, self.call = base, chain, version, writeable, call
         self.segment: Segment | None = None
         self.slot: int = -1
         self.face: Any = None
@@ -281,6 +289,26 @@ class Handle:
     def __irshift__(self, value: Any) -> Any:
         return _in_place(_given.right_shift, self, value)
 
+    def __pow__(self, value: Any) -> Any:
+        return _called(_given.power, (self, value))
+
+    def __rpow__(self, value: Any) -> Any:
+        return _binary(_given.raised, self, value, True, _given.mixed)
+
+    def __matmul__(self, value: Any) -> Any:
+        return _called(_given.product, (self, value))
+
+    def __rmatmul__(self, value: Any) -> Any:
+        return _called(_given.product, (value, self))
+
+    def __getitem__(self, key: Any) -> Any:
+        return _called(_given.item, (self, key))
+
+    @property
+    def T(self) -> Any:
+        """The transposed array (a view)."""
+        return _called(_given.transposed, (self,))
+
     def __neg__(self) -> Any:
         return _unary(_given.negative, self)
 
@@ -348,14 +376,18 @@ class OpenSegment:
         arrays: handles given out for pending steps; reference counts tell at the flush which of them are still held.
         scalars: the numbers behind the path's `scalar` steps.
         limit: index of the step from which on the segment looks for a place to be cut.
+        most_bytes: of results, from which on it looks for one.
+        passed: the last call that was replayed and recorded nothing.
     """
 
-    __slots__ = ("arrays", "cursor", "limit", "recorder", "scalars")
+    __slots__ = ("arrays", "cursor", "limit", "most_bytes", "passed", "recorder", "scalars")
     recorder: Recorder
     cursor: Step
     arrays: list[Handle]
     scalars: list[Any]
     limit: int
+    most_bytes: int
+    passed: Call | None
 
     def use(self, handle: Handle) -> int:
         """The slot of a handle's present value in this segment; makes it an input where it is not here yet."""
@@ -386,10 +418,14 @@ class Replayer:
     Attributes:
         segment: the open segment.
         session: the recording of a pure region, if one is going on (see pure.py).
+        exact: whether call sites are compared.
+        immediate: who computes each step at once; None in lazy mode.
     """
 
     segment: Segment
     session: Any
+    exact: bool
+    immediate: Any
 
     def record(self, op: Op, operands: tuple[Any, ...], params: Params) -> Any:
         """Record `op` on handles and Python numbers; returns a handle (a tuple of them for several results)."""
@@ -410,8 +446,13 @@ class _Given:
 
     Attributes:
         array, scalar: the classes that users see.
+        ambient: counts changes of what functions depend on besides their arguments: the default dtype.
+        looks: counts how often a value was looked at.
         local: where each thread has its recorder.
-        number: the op of steps that stand for Python numbers.
+        number, input: the ops of steps that stand for Python numbers, and for arrays that existed before.
+        lasting: types whose instances never change, and may be remembered with a call.
+        power, product, item, transposed: what `x ** y`, `x @ y`, `x[y]` and `x.T` call.
+        raised: the op of `y ** x`.
         mixed: called as `mixed(op, left, right)` by an operator whose other operand is neither an array of ours nor a Python number.
         check_writeable: called with an array before an in-place operator's error, which is the second that NumPy finds.
         write: called as `write(op, array, result)` by an in-place operator in all but the usual case.
@@ -421,6 +462,7 @@ class _Given:
     __slots__ = (
         "absolute",
         "add",
+        "ambient",
         "array",
         "bitwise_and",
         "bitwise_or",
@@ -428,26 +470,43 @@ class _Given:
         "check_writeable",
         "divide",
         "floor_divide",
+        "input",
         "invert",
+        "item",
+        "lasting",
         "left_shift",
         "local",
+        "looks",
         "mixed",
         "multiply",
         "negative",
         "number",
         "positive",
+        "power",
+        "product",
+        "raised",
         "remainder",
         "right_shift",
         "scalar",
         "subtract",
+        "transposed",
         "write",
     )
 
     def __init__(self) -> None:
+        self.ambient: int = 0
+        self.looks: int = 0
         self.array: Any = Handle
         self.scalar: Any = Handle
         self.local: Any = None
         self.number: Any = None
+        self.input: Any = None
+        self.lasting: Any = frozenset()
+        self.power: Any = None
+        self.product: Any = None
+        self.item: Any = None
+        self.transposed: Any = None
+        self.raised: Any = None
         self.mixed: Any = None
         self.check_writeable: Any = None
         self.write: Any = None
@@ -488,9 +547,14 @@ def set_operators(
     mixed: Callable[[Op, Any, Any], Any],
     check_writeable: Callable[[Any], None],
     write: Callable[[Op, Any, Any], None],
+    functions: Mapping[str, Function],
+    lasting: frozenset[type],
 ) -> None:
-    """Told by the numpy layer what the operators record, and who does the rest (see `_Given`)."""
+    """Told by the numpy layer what the operators record or call, and who does the rest (see `_Given`)."""
     _given.mixed, _given.check_writeable, _given.write = mixed, check_writeable, write
+    _given.power, _given.product, _given.item = functions["power"], functions["product"], functions["item"]
+    _given.lasting = lasting
+    _given.raised = table["power"]
     _given.add = table["add"]
     _given.subtract = table["subtract"]
     _given.multiply = table["multiply"]
@@ -508,9 +572,24 @@ def set_operators(
     _given.invert = table["invert"]
 
 
-def set_number(op: Op) -> None:
-    """Told by step.py which op stands for a Python number."""
-    _given.number = op
+def looked() -> None:
+    """Told by the recorder that a value is looked at."""
+    _given.looks += 1
+
+
+def changed_ambient() -> None:
+    """Told by the numpy layer that functions may mean something else from now on."""
+    _given.ambient += 1
+
+
+def set_transposed(function: Function) -> None:
+    """Told by the numpy layer what `x.T` calls."""
+    _given.transposed = function
+
+
+def set_leaves(number: Op, array: Op) -> None:
+    """Told by step.py which ops stand for a Python number, and for an array that existed before."""
+    _given.number, _given.input = number, array
 
 
 def set_local(local: Any) -> None:
@@ -522,7 +601,7 @@ def set_local(local: Any) -> None:
 def _unary(op: Op, a: Handle, function: Recording | None = None) -> Any:
     recorder: Replayer = _given.local.recorder
     segment: OpenSegment = recorder.segment
-    i = a.index if a.segment is segment else segment.use(a)
+    i = a.index if a.segment is segment else _use(segment, a)
     cursor = segment.cursor
     step = cursor.next
     if step is None or step.op is not op or step.a != i or (step.host and function is not None):
@@ -552,8 +631,8 @@ def _binary(op: Op, a: Handle, value: Any, reflected: bool, mixed: Callable[[Op,
         b: Handle = value
         if reflected:
             a, b = b, a
-        i = a.index if a.segment is segment else segment.use(a)
-        j = b.index if b.segment is segment else segment.use(b)
+        i = a.index if a.segment is segment else _use(segment, a)
+        j = b.index if b.segment is segment else _use(segment, b)
         cursor = segment.cursor
         step = cursor.next
         if step is None or step.op is not op or step.a != i or step.b != j or (step.host and function is not None):
@@ -566,7 +645,7 @@ def _binary(op: Op, a: Handle, value: Any, reflected: bool, mixed: Callable[[Op,
         else:
             return recorder.record(op, (a, b), ())
     elif kind is float or kind is int or kind is bool or kind is complex:
-        i = a.index if a.segment is segment else segment.use(a)
+        i = a.index if a.segment is segment else _use(segment, a)
         cursor = segment.cursor
         number = cursor.next
         step = None
@@ -663,7 +742,7 @@ def record(op: Op, operands: tuple[Any, ...], params: tuple[Any, ...]) -> Any:
         if kind is not _given.array and kind is not _given.scalar:
             return recorder.record(op, operands, params)
         a: Handle = operand
-        i, j = j, a.index if a.segment is segment else segment.use(a)
+        i, j = j, a.index if a.segment is segment else _use(segment, a)
     if count == 1:
         i, j = j, i
     cursor = segment.cursor
@@ -692,44 +771,624 @@ def record(op: Op, operands: tuple[Any, ...], params: tuple[Any, ...]) -> Any:
     return handle
 
 
-def reduction(op: Op, a: Handle, axis: Any, keepdims: Any, dtype: Any) -> Any:
-    """Replay the reduction that was called with these very arguments last time; None: it was not."""
-    kind = type(a)
-    if kind is not _given.array and kind is not _given.scalar:
-        return None
+# -- calls ---------------------------------------------------------------------------------------------------------------------------------
+# of more steps no call is remembered, nor so many calls that record nothing
+_MOST_STEPS: Final = 64
+# where so many calls of a function in a row could not be remembered, only some of those to come are looked at
+_MOST_REFUSED: Final = 32
+_FEW: Final = 4
+# of more calls at one place the first are forgotten, and of so many none is remembered any more
+_MOST_CALLS: Final = 8
+_MOST_TRIES: Final = 64
+
+
+class Call:
+    """A call at a place of the trie, and what came of it: made there again with the same arguments, it means the same steps, or the same
+    view, and nothing has to be worked out anew.
+
+    A place is a step and, where calls came after it that recorded nothing, the last of these.
+
+    Attributes:
+        function: what was called.
+        given: its arguments: of arrays their types, others (which are immutable) as they are; those by keyword come last.
+        names: the keywords.
+        slots: of arrays among the others the slots, -1 where the call reads none.
+        at: the step after which it was made.
+        following: the call after it, where it recorded nothing.
+        other: another call at the same place.
+        depth: how many calls lie between that step and this one.
+        tries: how many calls were remembered here before.
+        ambient: see `_Given`.
+        start: where its own steps begin: between `at` and this step lie readings of its arguments.
+        last: its last step.
+        numbers: the Python numbers among its steps.
+        result: the step that is its result; None: it makes a view, or its first argument means the last step from now on.
+        chain, type, writeable: of the view that it makes (see `Alias`; writeable: where its source is), else None.
+        source: the call that made the view of which it makes another.
+    """
+
+    __slots__ = (
+        "ambient",
+        "at",
+        "chain",
+        "depth",
+        "following",
+        "function",
+        "given",
+        "last",
+        "names",
+        "numbers",
+        "other",
+        "result",
+        "slots",
+        "source",
+        "start",
+        "tries",
+        "type",
+        "writeable",
+    )
+
+    def __init__(self, function: Any, given: list[Any], names: list[str], slots: list[int], at: Step) -> None:
+        self.function, self.given, self.names, self.slots, self.at = function, given, names, slots, at
+        self.following: Call | None = None
+        self.other: Call | None = None
+        self.depth: int = 0
+        self.tries: int = 0
+        self.ambient: int = _given.ambient
+        self.start: Step = at
+        self.last: Step = at
+        self.numbers: list[Any] = []
+        self.result: Step | None = None
+        self.chain: tuple[Any, ...] | None = None
+        self.type: Any = None
+        self.writeable: bool = True
+        self.source: Call | None = None
+
+
+# where there was one before
+_met: Final = Call(None, [], [], [], Step(cast(Any, None), (), (), None, None, None))
+
+
+class Reading:
+    """The steps that reading a view recorded after a step.
+
+    Attributes:
+        call: what made the view.
+        slot: of the value that it is a view of.
+        last, numbers: as in `Call`.
+    """
+
+    __slots__ = ("call", "last", "numbers", "slot")
+
+    def __init__(self, call: Call, slot: int, last: Step, numbers: list[Any]) -> None:
+        self.call, self.slot, self.last, self.numbers = call, slot, last, numbers
+
+
+class Function:
+    # A function of arrays, some of whose calls are replayed (see `Call`). (A docstring would be that of each.)
+    #
+    # Attributes:
+    #     general: does any call.
+    #     home: the module where it is found by its name.
+    #     refused: how many of its calls in a row could not be remembered.
+
+    def __init__(self, general: Any, name: str, doc: str | None, home: str) -> None:
+        self.general: Any = general
+        self.home: str = home
+        self.refused: int = 0
+        self.__name__: str = name
+        self.__qualname__: str = name
+        self.__doc__: str | None = doc
+        self.__wrapped__: Any = general
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        flat = args
+        if args:
+            first = args[0]
+            kind = type(first)
+            if kind is tuple or kind is list:
+                flat = _flat(first, args)
+        made = _replayed(self, flat, kwargs if kwargs else None)
+        return _remembered(self, args, flat, kwargs) if made is _ABSENT else made
+
+    def __get__(self, instance: Any, owner: Any) -> Any:
+        return self if instance is None else _method(self, instance)
+
+    def __reduce__(self) -> Any:
+        return _find, (self.home, self.__name__)
+
+    def __repr__(self) -> str:
+        return f"<function {self.__name__} of {self.home}>"
+
+
+def _find(home: str, name: str) -> Any:
+    return getattr(importlib.import_module(home), name)
+
+
+def _called(function: Function, args: tuple[Any, ...]) -> Any:
+    made = _replayed(function, args, None)
+    return _remembered(function, args, args, {}) if made is _ABSENT else made
+
+
+def _flat(first: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Arguments of which the first holds arrays, these one by one; others as they are."""
+    items: tuple[Any, ...] = tuple(first)
+    if not items or (type(items[0]) is not _given.array and type(items[0]) is not _given.scalar):
+        return args
+    return (type(first), len(items), *items, *args[1:])
+
+
+def _replayed(function: Function, args: tuple[Any, ...], kwargs: dict[str, Any] | None) -> Any:
+    """What became of this call at this place before; _ABSENT: nothing is known of it."""
     recorder: Replayer = _given.local.recorder
     segment: OpenSegment = recorder.segment
-    i = a.index if a.segment is segment else segment.use(a)
     cursor = segment.cursor
-    step = cursor.next
-    if step is None or step.op is not op or step.a != i:
-        return None
-    said = step.said
-    if said is None or said[0] is not axis or said[1] is not keepdims or said[2] is not dtype:
-        return None
-    handle = Handle.__new__(_given.scalar if step.scalar else _given.array)
-    if recorder.segment is segment and segment.cursor is cursor:
-        segment.cursor = step
+    passed = segment.passed
+    first = passed is None or passed.at is not cursor
+    call = cursor.call if passed is None or first else passed.following
+    while call is not None or not first:
+        if call is None:
+            # a loop, say, that makes views and records nothing has come back to its first call
+            first, call = True, cursor.call
+        elif call.function is function and _is_it(call, args, kwargs):
+            chain = call.chain
+            if recorder.session is not None:
+                # it notes where values come from
+                return _ABSENT
+            return _stepped(recorder, segment, call, args) if chain is None else _view(segment, call, chain, args[0])
+        else:
+            call = call.other
+    return _ABSENT
+
+
+def _is_it(call: Call, args: tuple[Any, ...], kwargs: dict[str, Any] | None) -> bool:
+    """Whether the arguments are those of a call that is known."""
+    given, names = call.given, call.names
+    array, scalar = _given.array, _given.scalar
+    count = len(args)
+    if count != len(call.slots) or call.ambient != _given.ambient:
+        return False
+    for k in range(count):
+        value, known = args[k], given[k]
+        if value is not known:
+            kind = type(value)
+            if kind is array or kind is scalar:
+                a: Handle = value
+                if a.type is not known:
+                    return False
+            elif not _says_same(value, known):
+                return False
+    if kwargs is None:
+        return not names
+    if len(kwargs) != len(names):
+        return False
+    k = count
+    for name, value in kwargs.items():
+        if name is not names[k - count] or not (value is given[k] or _says_same(value, given[k])):
+            return False
+        k += 1
+    return True
+
+
+def _stepped(recorder: Replayer, segment: OpenSegment, call: Call, args: tuple[Any, ...]) -> Any:
+    """The steps of a call that is known are recorded."""
+    slots = call.slots
+    for k in range(len(slots)):
+        slot = slots[k]
+        if slot >= 0:
+            a: Handle = args[k]
+            i = a.index if a.segment is segment else _use(segment, a)
+            if i != slot:
+                return _ABSENT
+    start, last = call.start, call.last
+    if segment.cursor is not start or last.index >= segment.limit or last.nbytes > segment.most_bytes:
+        return _ABSENT
+    result = call.result
+    if result is None:
+        return _written(recorder, segment, call, args[0])
+    handle = Handle.__new__(_given.scalar if result.scalar else _given.array)
+    numbers = call.numbers
+    if not numbers and recorder.segment is segment and segment.cursor is start:
+        segment.cursor = last
+    elif recorder.segment is segment and segment.cursor is start:
+        segment.cursor = last
+        segment.scalars.extend(numbers)
     else:
-        return None
+        return _ABSENT
     handle.segment = segment
-    handle.index = step.index
-    handle.type = step.type
+    handle.index = result.index
+    handle.type = result.type
     handle.memory = None
     handle.alias = None
     segment.arrays.append(handle)
     return handle
 
 
-def record_reduction(op: Op, a: Handle, params: tuple[Any, ...], said: tuple[Any, Any, Any]) -> Any:
-    """As `record`, with what the user said (immutable objects: axis, keepdims, dtype), for `reduction` to know it again."""
-    made = record(op, (a,), params)
+def _view(segment: OpenSegment, call: Call, chain: tuple[Any, ...], source: Handle) -> Any:
+    """The view that a call makes (see `numpy.views.make_view`)."""
+    alias = source.alias
+    writeable = call.writeable
+    root = source
+    if alias is not None:
+        writeable = writeable and alias.writeable
+        if alias.base is not None:
+            root = alias.base
+    shared = root.alias
+    if root is source:
+        if call.source is not None:
+            return _ABSENT
+    elif call.source is None or alias is None or alias.call is not call.source or shared is None or shared.base is not None:
+        return _ABSENT
+    view = Handle.__new__(_given.array)
+    if shared is None:
+        shared = root.alias = Alias(None, (), 0)
+    view.segment = None
+    view.index = -1
+    view.type = call.type
+    view.memory = None
+    view.alias = Alias(root, chain, shared.version, writeable, call)
+    segment.passed = call if call.depth < _MOST_STEPS else None
+    return view
+
+
+def _written(recorder: Replayer, segment: OpenSegment, call: Call, target: Handle) -> Any:
+    """The first argument of a call comes to mean its last step (see `numpy.views.assign`)."""
+    alias = target.alias
+    if alias is not None and (alias.base is not None or not alias.writeable):
+        return _ABSENT
+    # what these keep alive dies when all is done
+    before, data = target.segment, target.memory
+    if recorder.segment is segment and segment.cursor is call.start:
+        segment.cursor = call.last
+        segment.scalars.extend(call.numbers)
+    else:
+        return _ABSENT
+    if before is not segment or data is not None:
+        segment.arrays.append(target)
+    target.segment, target.index, target.memory = segment, call.last.index, None
+    if alias is not None:
+        alias.version += 1
+    return None
+
+
+def _says_same(value: Any, known: Any) -> bool:
+    """Whether an argument says what one did that was remembered."""
+    kind = type(value)
+    if value is known:
+        return True
+    if kind is slice:
+        if type(known) is not _Bounds:
+            return False
+        bounds: _Bounds = known
+        return _says_same(value.start, bounds.start) and _says_same(value.stop, bounds.stop) and _says_same(value.step, bounds.step)
+    if kind is not type(known):
+        return False
+    if kind is int or kind is str:
+        return bool(value == known)
+    if kind is tuple:
+        items: tuple[Any, ...] = value
+        others: tuple[Any, ...] = known
+        return len(items) == len(others) and all(_says_same(items[k], others[k]) for k in range(len(items)))
+    return False
+
+
+class _Bounds:
+    """A slice: its parts are quicker to look at than the slice's own."""
+
+    __slots__ = ("start", "step", "stop")
+
+    def __init__(self, start: Any, stop: Any, step: Any) -> None:
+        self.start: Any = start
+        self.stop: Any = stop
+        self.step: Any = step
+
+
+def _lasting(value: Any) -> Any:
+    """An argument as it is remembered, if it means the same whenever it is given again; else _ABSENT."""
+    kind = type(value)
+    if kind is tuple:
+        kept = [_lasting(item) for item in value]
+        if any(item is _ABSENT for item in kept):
+            return _ABSENT
+        return value if all(item is old for item, old in zip(kept, value, strict=True)) else tuple(kept)
+    if kind is slice:
+        parts = [_lasting(part) for part in (value.start, value.stop, value.step)]
+        return _ABSENT if any(part is _ABSENT for part in parts) else _Bounds(parts[0], parts[1], parts[2])
+    return value if value is None or value is Ellipsis or kind in _given.lasting or isinstance(value, type) else _ABSENT
+
+
+def _use(segment: OpenSegment, handle: Handle) -> int:
+    """The slot of a handle's present value, as `OpenSegment.use` says; a view's reading is replayed."""
+    alias = handle.alias
+    if alias is not None and alias.base is not None and alias.call is not None:
+        base, shown = alias.base, segment.cursor.shown
+        root = base.alias
+        if root is not None and root.base is None:
+            if alias.segment is segment and alias.version == root.version:
+                return alias.slot
+            recorder: Replayer = segment.recorder
+            if (
+                shown is not None
+                and recorder.session is None
+                and shown.call is alias.call
+                and base.segment is segment
+                and base.memory is None
+                and base.index == shown.slot
+                and shown.last.index < segment.limit
+                and shown.last.nbytes <= segment.most_bytes
+            ):
+                segment.cursor = shown.last
+                segment.scalars.extend(shown.numbers)
+                alias.version = root.version
+                alias.segment = cast(Any, segment)
+                alias.slot = shown.last.index
+                handle.memory = None
+                return alias.slot
+    return segment.use(handle)
+
+
+def remember_reading(segment: OpenSegment, start: Step, alias: Alias, slot: int) -> None:
+    """Told that a view was read after a step: its root's value has the slot."""
+    recorder: Replayer = segment.recorder
+    if alias.call is None or recorder.session is not None or recorder.immediate is not None:
+        return
+    steps = _steps(start, segment.cursor)
+    if steps is not None:
+        start.shown = Reading(alias.call, slot, segment.cursor, _numbers(segment, steps))
+
+
+def _steps(start: Step, end: Step) -> list[Step] | None:
+    """The steps from one to another, the first left out, if each is what follows unasked."""
+    steps: list[Step] = []
+    step = end
+    while step is not start:
+        parent = step.parent
+        if parent is None or parent.next is not step or len(steps) == _MOST_STEPS:
+            return None
+        steps.append(step)
+        step = parent
+    steps.reverse()
+    return steps
+
+
+def _numbers(segment: OpenSegment, steps: list[Step]) -> list[Any]:
+    """The Python numbers among the segment's last steps."""
+    count = 0
+    for step in steps:
+        if step.op is _given.number:
+            count += 1
+    scalars = segment.scalars
+    return scalars[len(scalars) - count :]
+
+
+def _remembered(function: Function, args: tuple[Any, ...], flat: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Make a call, and remember what came of it, if that can be replayed. `flat`: see `_flat`."""
     recorder: Replayer = _given.local.recorder
     segment: OpenSegment = recorder.segment
-    step = segment.cursor
-    if step.op is op and step.params == params and step.types[0] is a.type:
-        step.said = said
+    cursor = segment.cursor
+    before: list[int] = []
+    count = versions = 0
+    refusals = 1
+    for value in flat:
+        kind = type(value)
+        slot = -1
+        if kind is _given.array or kind is _given.scalar:
+            a: Handle = value
+            slot = _slot(segment, a)
+            count += 1
+            alias = a.alias
+            if alias is not None:
+                versions += alias.version
+                if alias.base is not None and alias.call is None:
+                    # a view of a call that is not known yet
+                    refusals = 0
+        before.append(slot)
+    if count == 0:
+        return function.general(*args, **kwargs)
+    passed = segment.passed
+    if passed is not None and passed.at is not cursor:
+        passed = None
+    known = cursor.call if passed is None else passed.following
+    if recorder.session is not None or recorder.exact or recorder.immediate is not None:
+        return function.general(*args, **kwargs)
+    if cursor.next is None and known is None and passed is None:
+        # what comes for the first time may be the last
+        made = function.general(*args, **kwargs)
+        if segment.cursor is cursor:
+            cursor.call = _met
+        return made
+    if known is not None and known.tries == _MOST_TRIES:
+        return function.general(*args, **kwargs)
+    if function.refused > _MOST_REFUSED and function.refused % _FEW:
+        function.refused += 1
+        return function.general(*args, **kwargs)
+    looks = _given.looks
+    function.refused += refusals
+    made = function.general(*args, **kwargs)
+    # (what looks at values may do something else next time)
+    if recorder.segment is segment and _given.looks == looks:
+        call = _understood(function, flat, kwargs, segment, cursor, before, versions, made)
+        if call is not None:
+            function.refused = 0
+            if known is not None and known is not _met:
+                call.tries = known.tries + 1
+                call.other = known
+                _forget(call)
+            if passed is None:
+                cursor.call = call
+            else:
+                passed.following = call
+                call.depth = passed.depth + 1
+            if call.chain is not None:
+                made.alias.call = call
+                segment.passed = call if call.depth < _MOST_STEPS else None
     return made
+
+
+def _forget(first: Call) -> None:
+    """Of the calls at a place, leave the latest."""
+    call: Call | None = first
+    count = 1
+    while call is not None:
+        if count == _MOST_CALLS:
+            call.other = None
+        call = call.other
+        count += 1
+
+
+def _slot(segment: OpenSegment, handle: Handle) -> int:
+    """Where a handle's value is in the segment; -1: not yet."""
+    if handle.segment is segment:
+        return handle.index
+    alias = handle.alias
+    if alias is None or alias.base is None or alias.segment is not segment:
+        return -1
+    root = alias.base.alias
+    return alias.slot if root is not None and root.base is None and root.version == alias.version else -1
+
+
+def _understood(
+    function: Function,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    segment: OpenSegment,
+    at: Step,
+    before: list[int],
+    versions: int,
+    made: Any,
+) -> Call | None:
+    """A call that was just made, if whatever it did is known from its steps.
+
+    Args:
+        at: the step after which it was made.
+        before: slots of its arguments.
+        versions: of those that are views, or have some, the sum.
+    """
+    steps = _steps(at, segment.cursor)
+    if steps is None:
+        return None
+    given: list[Any] = []
+    slots: list[int] = []
+    count = after = read = 0
+    start = at
+    for k in range(len(args)):
+        value = args[k]
+        if value is made and made is not None:
+            return None
+        kind = type(value)
+        slot = before[k]
+        if kind is not _given.array and kind is not _given.scalar:
+            kept = _lasting(value)
+            if kept is _ABSENT:
+                return None
+            given.append(kept)
+            slots.append(-1)
+            continue
+        a: Handle = value
+        given.append(a.type)
+        count += 1
+        alias = a.alias
+        if alias is not None:
+            after += alias.version
+        if alias is not None and alias.base is not None:
+            if slot < 0 and alias.segment is segment and alias.slot > at.index:
+                slot = alias.slot
+                if slot <= segment.cursor.index:
+                    read += 1 if steps[slot - at.index - 1].op is _given.input else _length(alias.chain)
+        elif slot < 0 and a.segment is segment and (made is not None or k):
+            slot = a.index
+            if slot > at.index:
+                read += 1
+        elif slot >= 0 and made is not None and (a.segment is not segment or a.index != slot):
+            return None
+        if slot > at.index:
+            # in the order in which a replay reads them
+            if slot <= start.index or slot > segment.cursor.index:
+                return None
+            start = steps[slot - at.index - 1]
+        slots.append(slot)
+    if count == 0 or start.index - at.index != read:
+        return None
+    for value in kwargs.values():
+        kept = _lasting(value)
+        if kept is _ABSENT:
+            return None
+        given.append(kept)
+    call = Call(function, given, list(kwargs), slots, at)
+    first: Any = args[0]
+    made_kind = type(made)
+    if not steps:
+        if made_kind is not _given.array or type(first) is not _given.array or count != 1 or after != versions:
+            return None
+        return call if _is_view(call, first, made) or _is_copy(call, segment, made) else None
+    own = steps[start.index - at.index :]
+    for step in own:
+        if step.op is _given.input:
+            return None
+        for operand in step.operands:
+            if operand <= start.index and operand not in slots:
+                # of an array that is no argument
+                return None
+    call.start, call.last, call.numbers = start, segment.cursor, _numbers(segment, own)
+    if made is None:
+        target: Handle = first
+        if type(first) is not _given.array or before[0] < 0 or (target.alias is not None and target.alias.base is not None):
+            return None
+        last = call.last
+        if target.segment is not segment or target.memory is not None or target.index != last.index or target.type is not last.type:
+            return None
+        return call if own else None
+    if made_kind is not _given.array and made_kind is not _given.scalar:
+        return None
+    found: Handle = made
+    if found.segment is not segment or found.memory is not None or found.alias is not None or after != versions:
+        return None
+    if found.index <= start.index or found.index > call.last.index:
+        return None
+    result = steps[found.index - at.index - 1]
+    if result.type is not found.type or result.scalar is not (made_kind is _given.scalar):
+        return None
+    call.result = result
+    return call
+
+
+def _length(chain: tuple[Any, ...]) -> int:
+    """The number of steps that a view's links are."""
+    count = 0
+    for link in chain:
+        count += 1 + len(link[1])
+    return count
+
+
+def _is_copy(call: Call, segment: OpenSegment, made: Handle) -> bool:
+    """Whether a call's result is another handle on its argument's value; notes it."""
+    if made.segment is not segment or made.memory is not None or made.alias is not None or made.index != call.slots[0]:
+        return False
+    step: Step | None = call.at
+    while step is not None and step.index != made.index:
+        step = step.parent
+    if step is None or step.type is not made.type or step.scalar:
+        return False
+    call.result = step
+    return True
+
+
+def _is_view(call: Call, source: Handle, view: Handle) -> bool:
+    """Whether a call's result is a new view of its argument; notes it."""
+    alias, before = view.alias, source.alias
+    if alias is None or alias.base is None or view.segment is not None:
+        return False
+    root = source
+    if before is not None and not before.writeable:
+        return False
+    if before is not None and before.base is not None:
+        root, call.source = before.base, before.call
+        if call.source is None:
+            return False
+    if alias.base is not root:
+        return False
+    call.chain, call.type, call.writeable = alias.chain, view.type, alias.writeable
+    return True
 
 
 def took_over(handle: Handle, result: Handle) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .op import define
-from .replay import Step, set_number
+from .replay import Step, set_leaves
 from .types import ArrayType
 
 
@@ -38,7 +38,7 @@ SCALAR = define(
     vjp=(),
     doc="a Python number: its kind is part of the step, its value an input",
 )
-set_number(SCALAR)
+set_leaves(SCALAR, INPUT)
 CONSTANT = define(
     "constant",
     family="meta",

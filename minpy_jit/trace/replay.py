@@ -1132,9 +1132,13 @@ def remember_reading(segment: OpenSegment, start: Step, alias: Alias, slot: int)
     recorder: Replayer = segment.recorder
     if alias.call is None or recorder.session is not None or recorder.immediate is not None:
         return
-    steps = _steps(start, segment.cursor)
+    end = segment.cursor
+    steps = _steps(start, end)
     if steps is not None:
-        start.shown = Reading(alias.call, slot, segment.cursor, _numbers(segment, steps))
+        reading = Reading(alias.call, slot, end, _numbers(segment, steps))
+        # (a signal handler may have recorded meanwhile)
+        if segment.cursor is end:
+            start.shown = reading
 
 
 def _steps(start: Step, end: Step) -> list[Step] | None:
@@ -1207,8 +1211,10 @@ def _remembered(function: Function, args: tuple[Any, ...], flat: tuple[Any, ...]
     made = function.general(*args, **kwargs)
     # (what looks at values may do something else next time)
     if recorder.segment is segment and _given.looks == looks:
+        end = segment.cursor
         call = _understood(function, flat, kwargs, segment, cursor, before, versions, made)
-        if call is not None:
+        # (a signal handler may have recorded meanwhile)
+        if call is not None and recorder.segment is segment and segment.cursor is end:
             function.refused = 0
             if known is not None and known is not _met:
                 call.tries = known.tries + 1
@@ -1264,7 +1270,8 @@ def _understood(
         before: slots of its arguments.
         versions: of those that are views, or have some, the sum.
     """
-    steps = _steps(at, segment.cursor)
+    end = segment.cursor
+    steps = _steps(at, end)
     if steps is None:
         return None
     given: list[Any] = []
@@ -1293,7 +1300,7 @@ def _understood(
         if alias is not None and alias.base is not None:
             if slot < 0 and alias.segment is segment and alias.slot > at.index:
                 slot = alias.slot
-                if slot <= segment.cursor.index:
+                if slot <= end.index:
                     read += 1 if steps[slot - at.index - 1].op is _given.input else _length(alias.chain)
         elif slot < 0 and a.segment is segment and (made is not None or k):
             slot = a.index
@@ -1303,7 +1310,7 @@ def _understood(
             return None
         if slot > at.index:
             # in the order in which a replay reads them
-            if slot <= start.index or slot > segment.cursor.index:
+            if slot <= start.index or slot > end.index:
                 return None
             start = steps[slot - at.index - 1]
         slots.append(slot)
@@ -1329,7 +1336,7 @@ def _understood(
             if operand <= start.index and operand not in slots:
                 # of an array that is no argument
                 return None
-    call.start, call.last, call.numbers = start, segment.cursor, _numbers(segment, own)
+    call.start, call.last, call.numbers = start, end, _numbers(segment, own)
     if made is None:
         target: Handle = first
         if type(first) is not _given.array or before[0] < 0 or (target.alias is not None and target.alias.base is not None):

@@ -338,3 +338,19 @@ def test_a_folder_that_cannot_be_written_is_as_good_as_none(tmp_path: Any, monke
     assert jit.object_of(TEXT) == jit.compiled(TEXT)
     monkeypatch.setattr(minpy_jit.config, "cache_dir", "off")
     assert jit.object_of(TEXT) == jit.compiled(TEXT)
+
+
+@pytest.mark.parametrize("shape", [(1, 3), (1, 100), (3, 1), (2, 3)])
+def test_what_is_read_at_a_position_is_made_before(shape: tuple[int, ...]) -> None:
+    """A position is a number that only the run knows; along an axis of one element it is 0 all the same."""
+
+    def f(xp: Any, x: Any) -> list[Any]:
+        v = xp.sin(x)
+        return [xp.sum(xp.tanh(x)), xp.sum(xp.cos(v)), xp.sum(xp.sin(v[0])), xp.sum(v[..., 0])]
+
+    rng = np.random.default_rng(0)
+    for _ in range(4):
+        x = rng.random(shape)
+        found = f(mnp, mnp.array(x))
+        minpy_jit.flush(*found)
+        np.testing.assert_allclose([r.asnumpy() for r in found], f(np, x), rtol=1e-12)

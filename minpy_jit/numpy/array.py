@@ -194,6 +194,9 @@ class ValueHandle(Handle):
         return array_function(function, args, kwargs)
 
     # -- shape ---------------------------------------------------------------------------------------------------------------------
+    # (a sequence is, for C code, whose class says so itself, where that of `Handle` is compiled)
+    __getitem__ = Handle.__getitem__
+
     def __iter__(self) -> Iterator[Any]:
         if not self.type.shape:
             raise TypeError("iteration over a 0-d array" if not self.type.scalar else f"'numpy.{self.dtype}' object is not iterable")

@@ -300,10 +300,11 @@ class _Builder(_Resolver):
         if statement.nest is current.nest and statement.accumulator is not None:
             return self.exprs.register(statement.accumulator)
         if statement.nest is current.nest and not isinstance(statement.tensor, Reduce):
-            own = tuple(statement.variables())
             assert statement.nest is not None
             alone = all(v < len(statement.nest.outer) for k, v in statement.place.items() if statement.domain[k] != 1)
-            if own == index and (statement.phase == current.phase or alone):
+            # (along an axis of one element any position is 0, also one that only the run knows)
+            same = all(n == 1 or own == at for n, own, at in zip(statement.domain, statement.variables(), index, strict=True))
+            if same and (statement.phase == current.phase or alone):
                 # made in this very turn
                 return self.value(statement.tensor, index, root=True)
         assert statement.buffer is not None

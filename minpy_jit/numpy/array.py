@@ -194,8 +194,9 @@ class ValueHandle(Handle):
         return array_function(function, args, kwargs)
 
     # -- shape ---------------------------------------------------------------------------------------------------------------------
-    # (a sequence is, for C code, whose class says so itself, where that of `Handle` is compiled)
-    __getitem__ = Handle.__getitem__
+    def __getitem__(self, key: Any) -> Any:
+        # what has such a method written in Python is a sequence for C code, and stays one when `_install` puts the quicker one in its place
+        return _item(self, key)
 
     def __iter__(self) -> Iterator[Any]:
         if not self.type.shape:
@@ -574,6 +575,7 @@ def _install() -> None:
         setattr(ValueHandle, f"__{method}__", _comparison(method, binary(TABLE[name], record_mixed)))
     global _power
     _power = binary(TABLE["power"], record_mixed)
+    ValueHandle.__getitem__ = Handle.__getitem__  # type: ignore[method-assign]
     for method, name, forward in (("pow", "power", power), ("matmul", "matmul", _matmul)):
         setattr(Array, f"__i{method}__", _in_place(TABLE[name], method, forward))
 

@@ -51,6 +51,22 @@ def clean_state() -> Iterator[None]:
 
 
 @pytest.fixture
+def compiled_texts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The text of every module that is compiled while the test runs."""
+    from minpy_jit.exec.regions import jit
+
+    texts: list[str] = []
+    compiled = jit.compiled
+
+    def noted(text: str) -> bytes:
+        texts.append(text)
+        return compiled(text)
+
+    monkeypatch.setattr(jit, "compiled", noted)
+    return texts
+
+
+@pytest.fixture
 def on_signal() -> Iterator[Callable[[int, Callable[[int, FrameType | None], None]], None]]:
     """Sets the handler of a signal until the test ends, and then stops the timer."""
     before: list[tuple[int, Any]] = []

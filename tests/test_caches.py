@@ -32,26 +32,19 @@ def run_twice() -> None:
 
 
 @pytest.mark.skipif(not regions.built(), reason="native code is not built here")
-def test_clear_caches_empties_the_code_in_memory_and_leaves_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_clear_caches_empties_the_code_in_memory_and_leaves_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compiled_texts: list[str]
+) -> None:
     monkeypatch.setattr(config, "native", True)
     assert regions.available()
-    from minpy_jit.exec.regions import jit
-
     # code that regions share is made with a process's first
     with config.override(cache_dir="off"):
         run_twice()
     minpy_jit.clear_caches()
-    calls: list[str] = []
-    compiled = jit.compiled
-
-    def counted(text: str) -> bytes:
-        calls.append(text)
-        return compiled(text)
-
-    monkeypatch.setattr(jit, "compiled", counted)
+    compiled_texts.clear()
     run_twice()
     found = minpy_jit.info()
-    assert (found["kernels"], found["plans"], len(calls)) == (1, 1, 1)
+    assert (found["kernels"], found["plans"], len(compiled_texts)) == (1, 1, 1)
     files = [path for path in tmp_path.iterdir() if path.is_file()]
     # a file is a mark, a digest and the code
     assert 0 < found["kernel_bytes"] < sum(path.stat().st_size for path in files)
@@ -62,11 +55,11 @@ def test_clear_caches_empties_the_code_in_memory_and_leaves_the_disk(tmp_path: P
     assert [path for path in tmp_path.iterdir() if path.is_file()] == files
 
     run_twice()
-    assert (minpy_jit.info()["kernels"], len(calls)) == (1, 1)
+    assert (minpy_jit.info()["kernels"], len(compiled_texts)) == (1, 1)
     with config.override(cache_dir="off"):
         minpy_jit.clear_caches()
         run_twice()
-    assert len(calls) == 2
+    assert len(compiled_texts) == 2
 
 
 def test_nothing_is_held_where_native_code_is_off() -> None:

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(not regions.built(), reason="the region operator
 if regions.built():
     from test_regions_join import functions_in, joined, run
 
-    from minpy_jit.exec.regions import emit, jit, scalars, schedule, table
+    from minpy_jit.exec.regions import emit, scalars, schedule, table
     from minpy_jit.exec.regions.loops import Copy, MatrixProduct, Nest
     from minpy_jit.exec.regions.tensors import Memory, Tensor, Tensors
 
@@ -230,21 +230,13 @@ def test_a_sum_of_columns_goes_by_vectors_where_rows_have_their_mean_taken_away(
     assert isinstance(nest, Nest) and nest.across
 
 
-def test_tables_are_run_by_one_function(monkeypatch: pytest.MonkeyPatch) -> None:
-    texts: list[str] = []
-    compiled = jit.compiled
-
-    def noted(text: str) -> bytes:
-        texts.append(text)
-        return compiled(text)
-
-    monkeypatch.setattr(jit, "compiled", noted)
+def test_tables_are_run_by_one_function(compiled_texts: list[str]) -> None:
     minpy_jit.clear_caches()
     with minpy_jit.config.override(native=True, cache_dir="off", first_run="mxnet"):
         for shape in ((30, 40), (31, 41)):
             a = mnp.asarray(np.ones(shape, np.float32))
             assert (a * 2 - a.sum(axis=0)).asnumpy()[0, 0] == 2 - shape[0]
-    kernels = [t for t in texts if 'define void @"kernel"' in t]
+    kernels = [t for t in compiled_texts if 'define void @"kernel"' in t]
     assert len(kernels) == 2
     assert all(f'declare void @"{table.RUNNER}"' in t and f'define void @"{table.RUNNER}"' not in t for t in kernels)
 

@@ -41,6 +41,8 @@ GRADIENT_EVERY = 100
 LONGEST_GRADIENT = 8
 # a process that does not get on for so many seconds is ended, and its program reported
 HANGING = 300
+# seconds between two looks at the processes
+EVERY = 0.5
 COUNTS = ("flushes", "reference_runs", "executor_runs", "mxnet_nodes", "compiles")
 # what `--regions` counts beside: regions made, modules compiled, those of them as for users, and regions run
 REGION_COUNTS = ("regions", "kernels", "optimised_kernels", "region_runs", "programs_with_regions")
@@ -220,7 +222,7 @@ class Share:
     def begin(self) -> None:
         """Start a process at the next program."""
         self.state.write_text(f"{self.next:<20d}")
-        self.seen, self.since = self.next, perf_counter()
+        self.seen, self.waited = self.next, 0.0
         if self.next >= self.stop:
             return
         command = [sys.executable, "-c", "import sys; from benchmarks.fuzz import worker; sys.exit(worker(sys.argv[1:]))"]
@@ -232,20 +234,22 @@ class Share:
             )
 
     def done(self) -> bool:
-        """Whether all of it has run; starts the next process where one died."""
+        """Whether all of it has run; starts the next process where one died. It is asked every `EVERY` seconds, and counts these itself: a
+        machine that was suspended has let no program hang."""
         if self.process is None:
             return True
         ended = self.process.poll()
         at = int(self.state.read_bytes() or b"0")
-        if at != self.seen:
-            self.seen, self.since = at, perf_counter()
-        if ended is None and perf_counter() - self.since > HANGING:
+        self.waited = 0.0 if at != self.seen else self.waited + EVERY
+        self.seen, hangs = at, False
+        if ended is None and self.waited > HANGING:
             self.process.kill()
-            ended = self.process.wait()
+            ended, hangs = self.process.wait(), True
         if ended is None or (ended == 0 and at >= self.stop):
             return ended is not None
+        how = f"did not get on for {HANGING} s" if hangs else f"ended its process, with status {ended}"
         with self.said.open("a") as said:
-            said.write(f"\n{json.dumps({'ended': at})}\n")
+            said.write(f"\n{json.dumps({'ended': at, 'how': how})}\n")
         self.process = None
         self.next = at + self.step
         self.begin()
@@ -274,7 +278,7 @@ def campaign(seed: int, count: int, jobs: int, out: Path, kind: str = "all") -> 
     try:
         # (each is asked: one that died is to go on)
         while sum(not s.done() for s in shares):
-            sleep(0.5)
+            sleep(EVERY)
             if perf_counter() - told > 60:
                 told = perf_counter()
                 clock.write_text(str(before + told - started))
@@ -309,7 +313,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     said, seconds = campaign(args.seed, count, args.jobs, args.out.resolve(), "regions" if args.regions else "all")
     failures = sorted((m for m in said if "number" in m), key=lambda m: m["number"])
-    crashed = [m["ended"] for m in said if "ended" in m]
+    crashed = [m for m in said if "ended" in m]
     listed = [m["listed"] for m in said if "listed" in m]
     totals = {name: sum(m.get(name, 0) for m in said) for name in (*COUNTS, *(REGION_COUNTS if args.regions else ()))}
     used = sum(m.get("cpu_seconds", 0.0) for m in said)
@@ -324,8 +328,8 @@ def main() -> int:
     for each in failures:
         print(f"  program {each['number']}: {each['found']}")
     again = f"python -m benchmarks.fuzz {'--regions ' if args.regions else ''}--seed {args.seed} --only"
-    for number in crashed:
-        print(f"  program {number}: ended its process; {again} {number}")
+    for each in crashed:
+        print(f"  program {each['ended']}: {each['how']}; {again} {each['ended']}")
     if failures:
         print(f"  scripts that show them: {args.out}")
     return 1 if failures or crashed else 0

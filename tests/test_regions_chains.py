@@ -1,4 +1,4 @@
-"""Long chains of element-wise operations go by two vectors side by side."""
+"""Long chains of element-wise operations go by several vectors side by side."""
 
 from __future__ import annotations
 
@@ -47,22 +47,37 @@ def modules(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 @pytest.mark.parametrize(
     ("turns", "function", "dtype", "lanes"),
     [
-        (20, lambda x: x, "float32", 32),
-        (20, lambda x: x, "float64", 16),
+        (20, lambda x: x, "float32", 64),
+        (20, lambda x: x, "float64", 32),
         # (a division counts as four additions: seven a turn)
-        (9, lambda x: x, "float32", 16),
+        (5, lambda x: x, "float32", 16),
+        (6, lambda x: x, "float32", 64),
+        # vector maths counts, however little stands around it
+        (0, lambda x: numpy.tanh(x), "float32", 16),
+        (0, lambda x: numpy.tanh(numpy.exp(x)), "float32", 64),
+        (0, lambda x: numpy.log(numpy.tanh(numpy.sin(x))), "float64", 32),
         # its code is written for vectors of one register
-        (20, lambda x: numpy.tanh(x), "float32", 16),
+        (20, lambda x: numpy.fmod(x, 0.7), "float32", 16),
     ],
 )
 def test_how_many_lanes_a_chain_has(turns: int, function: Any, dtype: str, lanes: int, modules: list[str]) -> None:
-    program, x = chained(turns, function), numpy.linspace(1.0, 2.0, 1000).astype(dtype)
+    program, x = chained(turns, function), numpy.linspace(1.0, 2.0, 1 << 16).astype(dtype)
     for _ in range(3):
         program(np.array(x), np.array(x)).asnumpy()
     (module,) = modules
     kind = {"float32": "float", "float64": "double"}[dtype]
     assert f"<{lanes} x {kind}>" in module
     assert f"<{2 * lanes} x {kind}>" not in module
+
+
+@pytest.mark.parametrize(("length", "lanes"), [(8, 16), (16, 16), (20, 32), (33, 16), (40, 16), (48, 16), (60, 64), (70, 32), (1000, 64)])
+def test_few_lanes_go_for_nothing(length: int, lanes: int, modules: list[str]) -> None:
+    program, x = chained(20), numpy.linspace(1.0, 2.0, length, dtype="float32")
+    for _ in range(3):
+        program(np.array(x), np.array(x)).asnumpy()
+    (module,) = modules
+    assert f"<{lanes} x float>" in module
+    assert f"<{2 * lanes} x float>" not in module
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "int8"])
@@ -73,7 +88,7 @@ def test_every_length_of_a_long_chain(dtype: str) -> None:
         return x
 
     rng = numpy.random.default_rng(0)
-    for length in (1, 16, 17, 33, 64, 100):
+    for length in (1, 16, 17, 33, 60, 64, 100, 127, 500):
         x, a = (rng.integers(-3, 4, length).astype(dtype) for _ in range(2))
         if dtype.startswith("float"):
             x, a = x * numpy.asarray(0.37, dtype), a * numpy.asarray(0.21, dtype)
@@ -99,3 +114,20 @@ def test_long_chains_of_rows_and_columns(shape: tuple[int, ...]) -> None:
         found = [y.asnumpy() for y in program(np.array(x), np.array(row), np.array(column))]
     for y, right in zip(found, wanted, strict=True):
         numpy.testing.assert_array_equal(y, right)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("length", [5, 63, 64, 100, 1000])
+def test_a_lane_of_vector_maths_is_the_same_beside_any_others(dtype: str, length: int) -> None:
+    """However many stand side by side: what is computed element by element."""
+
+    def program(x: Any) -> Any:
+        return numpy.exp(numpy.tanh(numpy.sin(x) * 2.0)) - numpy.log1p(x * x)
+
+    x = numpy.linspace(-3.0, 3.0, length).astype(dtype)
+    for _ in range(3):
+        found = program(np.array(x)).asnumpy()
+        alone = numpy.concatenate([program(np.array(x[k : k + 1])).asnumpy() for k in range(length)])
+    numpy.testing.assert_array_equal(found, alone)
+    scale = {"float16": 2e-3, "float32": 3e-7, "float64": 1e-15}[dtype]
+    numpy.testing.assert_allclose(found, program(x), rtol=scale, atol=scale)

@@ -204,8 +204,8 @@ def test_functions_are_compiled_once_where_there_are_many(name: str) -> None:
 
     texts = [module_of(lambda k, x, uses=uses: chain(k, x, uses), shape=(1024,)) for uses in (1, 20, 40)]
     for text, expected in zip(texts, (0, 1, 1), strict=True):
-        written = [line for line in text.splitlines() if line.startswith("define") and f'@"{name}.16' in line]
-        assert len(written) == expected and all("<16 x float>" in line for line in written)
+        written = [line for line in text.splitlines() if line.startswith("define") and f'@"{name}.64' in line]
+        assert len(written) == expected and all("<64 x float>" in line for line in written)
     assert only_calls_are_more(texts[2], texts[1], name)
     assert not only_calls_are_more(texts[1], texts[0], name)
     jit.compiled(texts[1])

@@ -78,16 +78,22 @@ def _sigmoid(x: np.ndarray, dtype: np.dtype) -> np.ndarray:
 def _erf(x: np.ndarray) -> np.ndarray:
     """2 / sqrt(pi) exp(-x**2) times the sum of 2**n x**(2 n + 1) / (2 n + 1)!!, whose terms are all positive."""
     root = np.sqrt(np.asarray("3.14159265358979323846264338327950288", np.longdouble)).astype(x.dtype)
+    size = np.abs(x)
     # from 6.2 on it is 1 - 2**-60 and more
-    bounded = np.clip(np.where(np.isnan(x), 0, x), -6.2, 6.2)
-    term = total = bounded
-    for n in itertools.count(1):
-        term = term * (2 * bounded * bounded / (2 * n + 1))
-        total = total + term
-        if n > 40 and np.all(np.abs(term) <= np.abs(total) * np.finfo(x.dtype).eps / 16):
-            break
-    exact = np.minimum(np.abs(total * np.exp(-bounded * bounded) * 2 / root), 1)
-    return np.copysign(np.where(np.isnan(x), x, np.where(np.abs(x) < 6.2, exact, 1)), x)
+    found = np.where(np.isnan(x), x, 1)
+    for low, high in itertools.pairwise((0.0, 1e-3, 0.1, 0.5, 1.0, 2.0, 3.0, 4.0, 5.0, 6.2)):
+        within = np.flatnonzero((size >= low) & (size < high))
+        z = size[within]
+        twice = 2 * z * z
+        term = total = z
+        for n in itertools.count(1):
+            term = term * (twice / (2 * n + 1))
+            total = total + term
+            # (the terms grow at first)
+            if 2 * n + 1 > 2 * high * high and np.all(term <= total * (np.finfo(x.dtype).eps / 16)):
+                break
+        found[within] = np.minimum(total * np.exp(-z * z) * 2 / root, 1)
+    return np.copysign(found, x)
 
 
 def exact(name: str, *operands: np.ndarray) -> np.ndarray:

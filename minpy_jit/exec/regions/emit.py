@@ -42,17 +42,21 @@ from .loops import (
     ordered,
 )
 from .scalars import BOOL, Lanes, declared, memory_type
-from .schedule import COSTS
+from .schedule import COSTS, DEAR
 from .table import CALLED, Row, write_table
 from .transposed import small_transpose
+from .vectormath import FUNCTIONS
 
 _I64, _I32, _PTR = ir.IntType(64), ir.IntType(32), ir.PointerType()
 # bits of a vector: lanes are as many as the widest value in a nest allows
 VECTOR_BITS = 512
 # vectors that a reduction adds up side by side: hides the latency of an addition, and shortens each sum
 UNROLL = 4
-# operations, one after another, of which a processor cannot look past so many as to begin with the next turn
-LONG_CHAIN = 64
+# operations, one after another, of which a processor cannot look past so many as to begin with the next turn, and the vectors that a turn
+# then takes at once
+LONG_CHAIN, CHAINS = 40, 4
+# lanes of several vectors at most, and how many more of them than of single vectors there may be in all turns
+MOST_LANES, MOST_WASTE = 64, 1.25
 # vectors that sums of columns go down side by side: a row's cache lines are read together. As far as so many registers hold the sums, and
 # of nests of so few values (each is computed for all of them)
 SIDE_BY_SIDE, SUM_REGISTERS, LARGEST_SIDE_BY_SIDE = 8, 16, 24
@@ -75,18 +79,27 @@ def widest(nest: Nest) -> int:
 
 
 def waits(nest: Nest) -> bool:
-    """Whether a turn is a long chain of operations, each waiting for the one before, so that two vectors take hardly longer than one:
-    a turn of 270 took 100 ns with one, and 70 with each of two. (What is not listed has code for whole vectors of its own.)"""
+    """Whether a turn is a long chain of operations, each waiting for the one before, so that several vectors take hardly longer than one:
+    a turn of 160 additions and products took 82 ns with one, 56 with each of two and 34 with each of four; one of 20 tanh 360, 200 and 110.
+    (A function that is neither listed nor vector maths has code for whole vectors of its own.)"""
     if not nest.across or nest.block is not None:
         return False
     length: dict[Expr, int] = {}
     for expr in nest.expressions():
         length[expr] = max((length[e] for e in operands_of(expr)), default=0)
         if isinstance(expr, Apply):
-            if expr.function not in COSTS:
+            if expr.function not in COSTS and (expr.function not in FUNCTIONS or expr.dtype.kind != "f"):
                 return False
-            length[expr] += COSTS[expr.function]
+            length[expr] += COSTS.get(expr.function, DEAR)
     return max(length.values(), default=0) >= LONG_CHAIN
+
+
+def _fitting(wide: int, narrow: int, lengths: Collection[int]) -> int:
+    """Lanes between two numbers of them, so many that hardly more of them go for nothing in loops of these lengths."""
+    used = lambda lanes: sum(-(-n // lanes) * lanes for n in lengths)  # noqa: E731
+    while wide > narrow and used(wide) > MOST_WASTE * used(narrow):
+        wide //= 2
+    return wide
 
 
 class _NestWriter:
@@ -125,8 +138,10 @@ class _NestWriter:
         self.turned: dict[Expr, tuple[Any, Any]] = {}
         self.memo: list[dict[Expr, Any]] = []
         self.sums: dict[Accumulate, Any] = {}
-        size = widest(nest)
-        self.lanes = max(1, VECTOR_BITS // (8 * size)) * (2 if waits(nest) else 1)
+        self.lanes = max(1, VECTOR_BITS // (8 * widest(nest)))
+        if waits(nest):
+            wide = max(self.lanes, min(CHAINS * self.lanes, MOST_LANES))
+            self.lanes = _fitting(wide, self.lanes, numbers.get(LENGTH) or [self.outer[-1][0]])
 
     # -- turns ---------------------------------------------------------------------------------------------------------------------------
     @property

@@ -26,8 +26,9 @@ from .scalars import KINDS, SCALARS, Emit, Lanes
 
 _Core = Callable[..., Any]
 # a long function costs 3 to 6 ms to compile wherever it is inlined, and up to a quarter of its time where it is called; a short one 3 ms,
-# and nothing that can be measured in a nest that has many
+# and nothing that can be measured in a nest that has many. Of vectors of several registers (of so many bytes) each counts
 INLINED_USES, INLINED_SHORT_USES = 4, 8
+REGISTER = 64
 # by module, how often long ones were used, and short ones
 _uses: WeakKeyDictionary[ir.Module, Counter[bool]] = WeakKeyDictionary()
 
@@ -55,7 +56,7 @@ class Function:
                 return self.core(Arithmetic(lanes, given), *values)
 
             uses = _uses.setdefault(lanes.builder.module, Counter())
-            uses[self.short] += 1
+            uses[self.short] += -(-lanes.width * given.itemsize // REGISTER)
             is_inlined = uses[self.short] <= (INLINED_SHORT_USES if self.short else INLINED_USES)
             return write(lanes, xs) if is_inlined else lanes.outlined(name, xs, write)
 

@@ -56,6 +56,8 @@ def modules(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         (0, lambda x: numpy.tanh(x), "float32", 16),
         (0, lambda x: numpy.tanh(numpy.exp(x)), "float32", 64),
         (0, lambda x: numpy.log(numpy.tanh(numpy.sin(x))), "float64", 32),
+        # some are long chains by themselves
+        (0, lambda x: x**2.5, "float64", 32),
         # its code is written for vectors of one register
         (20, lambda x: numpy.fmod(x, 0.7), "float32", 16),
     ],

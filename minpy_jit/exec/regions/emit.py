@@ -80,17 +80,20 @@ def widest(nest: Nest) -> int:
 
 def waits(nest: Nest) -> bool:
     """Whether a turn is a long chain of operations, each waiting for the one before, so that several vectors take hardly longer than one:
-    a turn of 160 additions and products took 82 ns with one, 56 with each of two and 34 with each of four; one of 20 tanh 360, 200 and 110.
-    (A function that is neither listed nor vector maths has code for whole vectors of its own.)"""
+    a turn of 160 additions and products took 82 ns with one, 56 with each of two and 34 with each of four; one of 20 tanh 360, 200 and 110;
+    one of a single power 17, 16 and 13. (A function that is neither listed nor vector maths has code for whole vectors of its own.)"""
     if not nest.across or nest.block is not None:
         return False
     length: dict[Expr, int] = {}
     for expr in nest.expressions():
         length[expr] = max((length[e] for e in operands_of(expr)), default=0)
         if isinstance(expr, Apply):
-            if expr.function not in COSTS and (expr.function not in FUNCTIONS or expr.dtype.kind != "f"):
+            if expr.function in COSTS:
+                length[expr] += COSTS[expr.function]
+            elif expr.function in FUNCTIONS and expr.dtype.kind == "f":
+                length[expr] += DEAR if FUNCTIONS[expr.function].short else LONG_CHAIN
+            else:
                 return False
-            length[expr] += COSTS.get(expr.function, DEAR)
     return max(length.values(), default=0) >= LONG_CHAIN
 
 

@@ -3,15 +3,15 @@ pyproject.toml says. Without a compiler both are left out: everything works with
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import os
+import runpy
 import sys
 from pathlib import Path
 
 from setuptools import Extension, setup
 
-REPLAY = "minpy_jit/trace/replay.py"
+TRACE = Path("minpy_jit", "trace")
 # what pip asks before it builds anything; an sdist holds no generated code
 ASKS_ONLY = {"egg_info", "dist_info", "sdist"}
 
@@ -36,9 +36,9 @@ def region() -> list[Extension]:
     ]
 
 
-def replay() -> list[Extension]:
-    """trace/replay.py as machine code. Its library is named after what it was made from, so that a changed source is noticed
-    (trace/compiled.py)."""
+def hot_path() -> list[Extension]:
+    """What trace/compiled.py lists as machine code: of each module a stub, of all together one library, which is named after what it was
+    made from, so that a changed source is noticed."""
     if os.environ.get("MINPY_JIT_PURE_PYTHON", "") not in ("", "0"):
         print("minpy-jit: MINPY_JIT_PURE_PYTHON is set; the recorder is left uncompiled")
         return []
@@ -47,11 +47,12 @@ def replay() -> list[Extension]:
         return []
     from mypyc.build import mypycify
 
-    digest = hashlib.sha256(Path(REPLAY).read_bytes()).hexdigest()[:16]
+    compiled = runpy.run_path(str(TRACE / "compiled.py"))
+    sources = [str(TRACE / f"{name}.py") for name in compiled["MODULES"]]
     extensions: list[Extension] = mypycify(
-        # what it imports are annotations alone
-        ["--config-file=", "--cache-dir=/dev/null", "--follow-imports=skip", "--ignore-missing-imports", REPLAY],
-        group_name=f"minpy_jit.trace.replay_{digest}",
+        # what else they import are annotations alone
+        ["--config-file=", "--cache-dir=/dev/null", "--follow-imports=skip", "--ignore-missing-imports", *sources],
+        group_name=f"minpy_jit.trace.{compiled['library'](TRACE)}",
         debug_level="0",
     )
     for extension in extensions:
@@ -59,4 +60,4 @@ def replay() -> list[Extension]:
     return extensions
 
 
-setup(ext_modules=region() + ([] if ASKS_ONLY.intersection(sys.argv) else replay()))
+setup(ext_modules=region() + ([] if ASKS_ONLY.intersection(sys.argv) else hot_path()))

@@ -10,13 +10,13 @@ from types import CodeType, FrameType
 _PACKAGE = dirname(__file__) + sep
 # the demo's programs are a user's: they are shown in its reports
 _PROGRAMS = _PACKAGE + f"cli{sep}programs{sep}"
-# what mypyc calls the file of its frames in tracebacks
-_COMPILED = "minpy_jit/trace/replay.py"
+# where mypyc says that the files of its frames in tracebacks are
+_COMPILED = "minpy_jit/trace/"
 
 
 def is_ours(filename: str) -> bool:
     """Whether a source file belongs to this package (its frames are never shown as the user's)."""
-    return (filename.startswith(_PACKAGE) and not filename.startswith(_PROGRAMS)) or filename == _COMPILED
+    return (filename.startswith(_PACKAGE) and not filename.startswith(_PROGRAMS)) or filename.startswith(_COMPILED)
 
 
 def user_frame(depth: int = 1) -> FrameType | None:
@@ -39,6 +39,7 @@ _ours: set[str] = set()
 # modules whose functions never call the user's: user code that runs on top of them has come in their middle
 _MIDWAY = (
     *(
+        "trace.calls",
         "trace.context",
         "trace.graph",
         "trace.handle",

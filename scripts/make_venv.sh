@@ -126,7 +126,10 @@ version=${found% *}
 
 # --- What is installed ----------------------------------------------------------------------------------------------
 
-wanted="$(cat pyproject.toml setup.py minpy_jit/trace/replay.py | sha256sum | cut -d ' ' -f 1) $version"
+compiled=$("$python" -c 'import pathlib, runpy
+folder = pathlib.Path("minpy_jit", "trace")
+print(runpy.run_path(str(folder / "compiled.py"))["library"](folder))')
+wanted="$(cat pyproject.toml setup.py | sha256sum | cut -d ' ' -f 1) $compiled $version"
 holds() { # does the environment hold extra $1, as the project asks for it now?
     [ -e ".venv/.minpy-jit-$1" ] && [ "$(cat ".venv/.minpy-jit-$1")" = "$wanted" ]
 }

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import gc
-import hashlib
 import importlib.machinery
 import inspect
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,21 +17,21 @@ import pytest
 
 import minpy_jit
 import minpy_jit.numpy as np
-from minpy_jit.trace import compiled, replay
+from minpy_jit.trace import calls, compiled, replay
 from minpy_jit.trace.recorder import current
 from minpy_jit.trace.stats import stats
 
 ROOT = Path(__file__).resolve().parent.parent
-SOURCE = Path(str(replay.__file__)).with_name("replay.py")
+SOURCES = {f"minpy_jit.trace.{name}": str(Path(str(compiled.__file__)).with_name(f"{name}.py")) for name in compiled.MODULES}
 
-# imports the source even where machine code lies beside it
+# imports the sources even where machine code lies beside them
 UNCOMPILED = f"""
 import importlib.util, sys
 class Finder:
     @staticmethod
     def find_spec(name, path=None, target=None):
-        if name == "minpy_jit.trace.replay":
-            return importlib.util.spec_from_file_location(name, {str(SOURCE)!r})
+        if name in {SOURCES!r}:
+            return importlib.util.spec_from_file_location(name, {SOURCES!r}[name])
 sys.meta_path.insert(0, Finder)
 """
 
@@ -45,7 +45,9 @@ def run_uncompiled(code: str, *arguments: str) -> subprocess.CompletedProcess:
 
 def test_info_says_which_form_runs() -> None:
     suffixes = tuple(importlib.machinery.EXTENSION_SUFFIXES)
-    assert compiled.is_compiled() is str(replay.__file__).endswith(suffixes)
+    for module in (calls, replay):
+        assert module.__name__ in SOURCES
+        assert compiled.is_compiled() is str(module.__file__).endswith(suffixes)
     assert minpy_jit.info()["recorder"] == ("compiled" if compiled.is_compiled() else "uncompiled")
 
 
@@ -76,18 +78,74 @@ def test_uncompiled_passes_the_recorders_tests() -> None:
     assert done.returncode == 0, done.stdout[-5000:]
 
 
-def test_machine_code_of_another_source_is_refused(tmp_path: Path) -> None:
-    source, library = tmp_path / "replay.py", tmp_path / "replay.so"
-    source.write_text("x = 1\n")
-    loaded = {f"package.replay_{hashlib.sha256(source.read_bytes()).hexdigest()[:16]}__mypyc"}
-    compiled.check(library, "package.replay", loaded)
-    source.write_text("x = 2\n")
-    with pytest.raises(ImportError, match=r"replay\.so was compiled from another replay\.py .*pip install"):
-        compiled.check(library, "package.replay", loaded)
-    # the source itself, or nothing to compare with
-    compiled.check(source, "package.replay", set())
-    source.unlink()
-    compiled.check(library, "package.replay", set())
+def build(folder: Path) -> tuple[list[Path], list[Path], Path]:
+    """The hot path's sources, as small as can be, and what compiling them leaves: stubs, and the library that these name."""
+    suffix = importlib.machinery.EXTENSION_SUFFIXES[0]
+    sources = [folder / f"{name}.py" for name in compiled.MODULES]
+    for source in sources:
+        source.write_text("x = 1\n")
+    stubs = [source.with_suffix(suffix) for source in sources]
+    name = f"{compiled.library(folder)}__mypyc"
+    for stub in stubs:
+        stub.write_bytes(b"\0package." + name.encode() + b"\0")
+    library = folder / f"{name}{suffix}"
+    library.touch()
+    return sources, stubs, library
+
+
+@pytest.mark.parametrize("name", compiled.MODULES)
+def test_machine_code_of_another_source_is_refused(name: str, tmp_path: Path) -> None:
+    sources, stubs, _ = build(tmp_path)
+    compiled.check(stubs)
+    before = compiled.library(tmp_path)
+    (tmp_path / f"{name}.py").write_text("x = 2\n")
+    assert compiled.library(tmp_path) != before
+    with pytest.raises(ImportError, match=r"so was compiled from other sources than .*replay\.py beside it; .*pip install"):
+        compiled.check(stubs)
+    # the sources themselves, or nothing to compare with
+    compiled.check(sources)
+    (tmp_path / f"{name}.py").unlink()
+    compiled.check(stubs)
+
+
+@pytest.mark.parametrize("k", range(len(compiled.MODULES)))
+def test_modules_that_are_not_compiled_together_are_refused(k: int, tmp_path: Path) -> None:
+    sources, stubs, library = build(tmp_path)
+    mixed = [*stubs[:k], sources[k], *stubs[k + 1 :]]
+    with pytest.raises(ImportError, match=rf"is compiled, but {sources[k].name}, .*, is not; .*pip install"):
+        compiled.check(mixed)
+    made = stubs[k].read_bytes()
+    stubs[k].write_bytes(made.replace(compiled.library(tmp_path).encode(), b"compiled_of_another_time"))
+    with pytest.raises(ImportError, match=rf"{stubs[k].name} was compiled from other sources"):
+        compiled.check(stubs)
+    stubs[k].write_bytes(made)
+    library.unlink()
+    with pytest.raises(ImportError, match=rf"{library.name.split('.')[0]}, which .* loads, is missing; .*pip install"):
+        compiled.check(stubs)
+
+
+def test_all_or_none_of_an_installation_is_compiled(tmp_path: Path) -> None:
+    """Of the package that runs, every file that compiling left is needed."""
+    if not compiled.is_compiled():
+        pytest.skip("nothing is compiled here")
+    package = Path(minpy_jit.__file__).parent
+    copy = tmp_path / package.name
+    shutil.copytree(package, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    run = [sys.executable, "-c", "import minpy_jit; print(minpy_jit.info()['recorder'])"]
+
+    def said() -> str:
+        done = subprocess.run(run, cwd=tmp_path, env={**os.environ, "PYTHONPATH": ""}, capture_output=True, text=True, check=False)
+        return done.stdout.strip() or done.stderr.strip().splitlines()[-1]
+
+    made = sorted((copy / "trace").glob("*.so"))
+    assert len(made) == len(compiled.MODULES) + 1 and said() == "compiled"
+    for file in made:
+        held = file.rename(tmp_path / file.name)
+        assert said().startswith("ImportError: [minpy_jit] ") and "pip install -e ." in said()
+        held.rename(file)
+    for file in made:
+        file.unlink()
+    assert said() == "uncompiled"
 
 
 class Interrupting:
@@ -449,22 +507,22 @@ def test_calls_that_are_remembered_are_bounded() -> None:
 
 
 def test_views_of_what_is_known_are_remembered_once() -> None:
-    def calls() -> int:
+    def count() -> int:
         gc.collect()
-        return sum(isinstance(o, replay.Call) for o in gc.get_objects())
+        return sum(isinstance(o, calls.Call) for o in gc.get_objects())
 
-    def turns(count: int) -> None:
-        for k in range(count):
+    def turns(number: int) -> None:
+        for k in range(number):
             assert x[1:].T.shape == (4, 2) and x[k % 3].shape == (4,)
 
     current().clear()
     x = np.array(numpy.ones((3, 4)))
-    before = calls()
+    before = count()
     turns(1000)
-    after = calls()
+    after = count()
     assert before < after <= before + 1000
     turns(3000)
-    assert calls() == after
+    assert count() == after
 
 
 def test_functions_are_found_again_and_say_what_they_take() -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from minpy_jit._version import __version__
+from minpy_jit.trace.compiled import MODULES, library
 
 pytestmark = pytest.mark.slow
 
@@ -51,8 +52,11 @@ def test_wheel_holds_the_package_and_nothing_else(archives):
     assert sources("minpy_jit") <= held
     assert {name.split("/")[0] for name in held} == {"minpy_jit", f"minpy_jit-{__version__}.dist-info"}
     assert f"minpy_jit-{__version__}.dist-info/licenses/LICENSE" in held
-    # the recorder's hot path, compiled: the module, and the library that it loads
-    assert len([name for name in held if name.startswith("minpy_jit/trace/replay") and name.endswith(".so")]) == 2
+    # the recorder's hot path, compiled: the modules, and the library that they load
+    compiled = {
+        name.removeprefix("minpy_jit/trace/").split(".")[0] for name in held if name.startswith("minpy_jit/trace/") and name.endswith(".so")
+    }
+    assert compiled == {*MODULES, f"{library(ROOT / 'minpy_jit/trace')}__mypyc"}
 
 
 def test_sdist_holds_what_tests_and_demo_need(archives):

@@ -10,11 +10,11 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ..errors import with_op
+from ..trace.calls import Function as Replayed
 from ..trace.context import Context, current_context, inside, others
 from ..trace.handle import Handle, materialised
 from ..trace.pure import set_ambient
 from ..trace.recorder import current, observe
-from ..trace.replay import Function as Replayed
 from ..trace.replay import changed_ambient
 from ..trace.types import type_of
 

@@ -13,13 +13,14 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..errors import with_op
+from ..trace.calls import Function
 from ..trace.context import Context, require
 from ..trace.handle import Alias, Handle, clone, is_view, is_writeable, root_of
 from ..trace.op import TABLE
 from ..trace.ops.normalise import normalise_axis
 from ..trace.ops.shape import reshape_is_view
 from ..trace.recorder import current, observe
-from ..trace.replay import Function, set_transposed
+from ..trace.replay import set_transposed
 from ..trace.types import is_f_contiguous
 from . import fallback, indexing, namespace
 from . import strides as strides_module

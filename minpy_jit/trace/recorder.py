@@ -17,10 +17,11 @@ import numpy as np
 from ..config import config
 from ..errors import RecordingWarning, TraceError, call_site, locate, reentered, warn_at, with_op
 from . import limits
+from .calls import remember_reading
 from .context import DeviceValue, on_host, require_same
 from .handle import Alias, Handle, constructors, materialised, new, root_of
 from .op import Op, Params, set_recorder
-from .replay import OpenSegment, Replayer, looked, record, remember_reading, set_local, within
+from .replay import OpenSegment, Replayer, looked, record, set_local, within
 from .stats import FlushRecord, stats
 from .step import INPUT, KIND_DTYPES, KINDS, PROJECT, SCALAR, Step, empty_path
 from .types import ArrayType, array_type, integer_name

@@ -72,11 +72,9 @@ def program(seed: int, number: int) -> Any:
 
 def _unoptimised(text: str) -> bytes:
     """The object file of a module as it is written."""
-    import llvmlite.binding as llvm
-
     from minpy_jit.exec.regions import jit
 
-    emitted: bytes = jit.machine(0).emit_object(llvm.parse_assembly(text))
+    emitted: bytes = jit.machine(0).emit_object(jit.parsed(text))
     return emitted
 
 

@@ -250,17 +250,34 @@ def test_a_plan_that_was_evicted_is_freed() -> None:
     assert chain(5) == 0.5**5
 
 
-def test_compiling_machine_code_leaves_nothing_behind() -> None:
-    def resident() -> int:
-        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+def _resident() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
+
+def test_compiling_machine_code_leaves_nothing_behind() -> None:
     for _ in range(50):
         jit.compiled("")
-    before = resident()
+    before = _resident()
     for _ in range(200):
         jit.compiled("")
     # LLVM's passes take 30 KiB of memory each time
-    assert resident() - before < 2 << 20
+    assert _resident() - before < 2 << 20
+
+
+def test_compiling_ever_new_machine_code_leaves_nothing_behind() -> None:
+    def module(count: int) -> str:
+        parameters = ", ".join(f"ptr noalias %p{k}" for k in range(count))
+        body = "\n".join(f"%v{k} = load double, ptr %p{k}\nstore double %v{k}, ptr %p{k - 1}" for k in range(1, count))
+        return f"define void @kernel({parameters}) {{\n{body}\nret void\n}}"
+
+    texts = [module(count) for count in range(260, 290)]
+    for text in texts[:10]:
+        jit.compiled(text)
+    before = _resident()
+    for text in texts[10:]:
+        jit.compiled(text)
+    # what LLVM remembers of so many parameters takes 0.5 MB each
+    assert _resident() - before < 4 << 20
 
 
 def test_executors_count_what_they_hold() -> None:

@@ -53,9 +53,7 @@ def install() -> None:
         made = Instrumented(str(jit.optimized(text)), kind)
         counts.update(made.counts)
         counts["kernels"] += 1
-        module = llvm.parse_assembly(made.text)
-        module.verify()
-        return jit.emitted(module)
+        return jit.emitted(jit.parsed(made.text))
 
     jit.compiled = compiled
     if kind == "address":

@@ -46,10 +46,17 @@ def compiled(text: str) -> bytes:
     return emitted(optimized(text))
 
 
+def parsed(text: str) -> Any:
+    """A module, in a context of its own: a context keeps the types, constants and lists of attributes that were ever met in it (1 MB for
+    a module of a few hundred operations)."""
+    module = llvm.parse_assembly(text, llvm.create_context())
+    module.verify()
+    return module
+
+
 def optimized(text: str) -> Any:
     """A module after LLVM's passes."""
-    module = llvm.parse_assembly(text)
-    module.verify()
+    module = parsed(text)
     options = llvm.create_pipeline_tuning_options(speed_level=2)
     # vectors are written as such
     options.loop_vectorization = False

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+import minpy_jit
+import minpy_jit.numpy as lazy
 from minpy_jit.exec.run import Plan
 from minpy_jit.trace.graph import Graph, GraphBuilder, Node, weak_type
 from minpy_jit.trace.op import TABLE, Ref
@@ -268,3 +270,72 @@ def test_add_at_with_a_broadcast_value() -> None:
     structure = (index_spec.ARRAY,)
     found = TABLE["add_at"].numpy(np.zeros(2), np.array([1.0, 2.0, 4.0]), np.array([[0, -1, 1], [0, -2, -1]]), structure=structure)
     np.testing.assert_array_equal(found, [4.0, 10.0])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex128", "int64", "bool"])
+@pytest.mark.parametrize("shape", [(11,), (7, 5), (3, 4, 5), (0, 4)])
+def test_masks_choose_elements_in_a_row(dtype: str, shape: tuple[int, ...], clean_state: None) -> None:
+    rng = np.random.default_rng(3)
+    for _ in range(3):
+        # (compiled from the second time on)
+        values, mask = (9 * rng.random(shape)).astype(dtype), rng.random(shape) > 0.4
+        for x, m, y in (
+            (values, mask, lazy.array(values)),
+            (values.T, mask.T, lazy.array(values).T),
+            (values[1:], mask[1:], lazy.array(values)[1:]),
+        ):
+            got, where = y.copy(), lazy.array(m)
+            want = x.copy()
+            np.testing.assert_array_equal(y[where].asnumpy(), x[m])
+            got[where], want[m] = got[where][::-1], want[m][::-1]
+            np.testing.assert_array_equal(got.asnumpy(), want)
+            assert not want.size or got.strides == want.strides
+        target, expected = lazy.array(values), values.copy()
+        # through a view, of a pending value
+        target[1:][lazy.array(mask)[1:]] = lazy.array(values[1:][mask[1:]]) + True
+        expected[1:][mask[1:]] = values[1:][mask[1:]] + True
+        np.testing.assert_array_equal(target.asnumpy(), expected)
+
+
+def test_a_known_array_is_looked_at_where_a_mask_or_a_position_picks(clean_state: None) -> None:
+    known, mask = lazy.array(np.arange(12.0).reshape(3, 4)), lazy.array(np.arange(12).reshape(3, 4) % 2 == 0)
+    found = [known[mask], known[mask[:, 0]], known[1, -2], known.T[2, 1], lazy.array(np.arange(3))[-1], *lazy.array(np.arange(3.0))]
+    assert minpy_jit.stats()["recorded"] == minpy_jit.stats()["flushes"] == 0
+    assert [np.asarray(f).tolist() for f in found] == [
+        [0.0, 2.0, 4.0, 6.0, 8.0, 10.0],
+        np.arange(12.0).reshape(3, 4).tolist(),
+        6.0,
+        6.0,
+        2,
+        0.0,
+        1.0,
+        2.0,
+    ]
+    # what was picked out is a copy
+    known += 1
+    assert float(found[2]) == 6.0 and float(known[1, 2]) == 7.0
+    # an iterator sees what is written while it goes on
+    x = lazy.array(np.arange(4.0))
+    seen = []
+    for value in x:
+        seen.append(float(value))
+        x *= 2
+    assert seen == [0.0, 2.0, 8.0, 24.0]
+    with pytest.raises(IndexError, match=r"\[getitem\] index 3 is out of bounds for axis 0 with size 3"):
+        known[3, 0]
+    with pytest.raises(IndexError, match=r"index -5 is out of bounds for axis 1 with size 4"):
+        known[0, -5]
+
+
+def test_a_gradient_follows_what_a_mask_or_a_position_picks() -> None:
+    x = lazy.array(np.arange(6.0).reshape(2, 3))
+
+    def loss(x: Any) -> Any:
+        y = x * 2
+        y[x > 2] = y[x > 2] ** 2
+        return (x[x > 3] ** 2).sum() + x[1, 1] * 5 + y.sum()
+
+    at = np.arange(6.0).reshape(2, 3)
+    want = np.where(at > 3, 2 * at, 0) + np.where(at > 2, 8 * at, 2.0)
+    want[1, 1] += 5
+    np.testing.assert_allclose(minpy_jit.grad(loss)(x).asnumpy(), want)

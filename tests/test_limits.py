@@ -377,12 +377,12 @@ def test_a_threads_memory_goes_with_it() -> None:
 # -- all of it together -----------------------------------------------------------------------------------------------------------------
 @pytest.mark.slow
 def test_soak(record_property: Callable[[str, object], None]) -> None:
-    samples, warned = soak.soak(20_000)
+    samples, warned = soak.soak(40_000)
     assert soak.unmet_bounds(samples) == []
     assert len(warned) == len(set(warned))
     last = samples[-1]
     record_property(
-        "summary", f"soak: 20,000 flushes, {last.resident:.0f} MiB, {last.executors} executors, {last.arrays} arrays at the end"
+        "summary", f"soak: 40,000 flushes, {last.resident:.0f} MiB, {last.executors} executors, {last.arrays} arrays at the end"
     )
 
 

@@ -201,7 +201,9 @@ class ValueHandle(Handle):
     def __iter__(self) -> Iterator[Any]:
         if not self.type.shape:
             raise TypeError("iteration over a 0-d array" if not self.type.scalar else f"'numpy.{self.dtype}' object is not iterable")
-        return (self[i] for i in range(self.type.shape[0]))
+        if len(self.type.shape) > 1:
+            return (self[i] for i in range(self.type.shape[0]))
+        return (self[i] if (found := indexing.looked_up(self, i)) is None else found for i in range(self.type.shape[0]))
 
     def __round__(self, digits: int | None = None) -> Any:
         if self.type.scalar and digits is None:

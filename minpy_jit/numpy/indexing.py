@@ -8,19 +8,22 @@ from typing import Any
 import numpy as np
 
 from ..errors import with_op
-from ..trace.context import require_same
+from ..trace.context import CPU, require_same
 from ..trace.handle import Handle, is_known, is_view, materialised, root_of
 from ..trace.op import TABLE
 from ..trace.ops import index_spec
 from ..trace.ops.indexing import mask_mismatch
 from ..trace.recorder import current, observe
-from ..trace.types import array_type
+from ..trace.types import ArrayType, array_type
 from .convert import NUMBERS, array_of, beside, check_fits, check_single, host, is_array_like, operand
 from .views import assign, chain_of, check_writeable, extended, has_overlap, make_view, memory_order, resolved, split, strides_of, write
 
 
 def get(x: Handle, key: Any) -> Any:
     """`x[key]`."""
+    found = looked_up(x, key)
+    if found is not None:
+        return found
     if x.type.host:
         if x.type.dtype.names is not None and _is_field(key):
             return make_view(x, TABLE["field"], (), (key if isinstance(key, str) else tuple(key),))
@@ -41,9 +44,7 @@ def get(x: Handle, key: Any) -> Any:
         return TABLE["getitem"](x, *parsed.numbers, spec=parsed.spec)
     if not parsed.scalar:
         return make_view(x, TABLE["getitem"], parsed.numbers, (parsed.spec,))
-    root = root_of(x)
-    recorder = current()
-    if is_known(root) and not recorder.follows(root) and recorder.session is None:
+    if _may_look(x):
         # known already: reading it is a look at memory, not a step
         value = np.array(observe(x, "index")[key])
         return materialised(value, array_type((), value.dtype, scalar=True, context=x.type.context))
@@ -52,6 +53,68 @@ def get(x: Handle, key: Any) -> Any:
         return TABLE["getitem"](x, *parsed.numbers, spec=parsed.spec)
     root, (op, numbers, params) = whole
     return op(root, *numbers, **op.named(params))
+
+
+# types of an array's elements; not asked for by their parts each time: 0.6 µs an element
+_element_types: dict[ArrayType, ArrayType] = {}
+
+
+def looked_up(x: Handle, key: Any) -> Handle | None:
+    """A copy of what a key picks out of a value that is known by now, where picking it out is a look at memory: an element, or the elements
+    that a boolean array chooses (how many depends on its values, so it is looked at in any case). None: see `get`."""
+    type_ = x.type
+    kind = type(key)
+    if kind is int:
+        if len(type_.shape) != 1:
+            return None
+    elif kind is tuple:
+        if len(key) != len(type_.shape):
+            return None
+        for part in key:
+            if type(part) is not int:
+                return None
+    elif isinstance(key, Handle):
+        return _chosen(x, key)
+    else:
+        return None
+    if type_.host or not _may_look(x):
+        return None
+    try:
+        value = np.array(observe(x, "index")[key])
+    except IndexError:
+        # which the type says in NumPy's words
+        return None
+    element = _element_types.get(type_)
+    if element is None:
+        if len(_element_types) >= 4096:
+            _element_types.clear()
+        element = _element_types[type_] = array_type((), value.dtype, scalar=True, context=type_.context)
+    return materialised(value, element)
+
+
+def _may_look(x: Handle) -> bool:
+    """Whether the value is known, and what is read of it concerns neither a gradient nor a program that is to be run on other values."""
+    root = x if x.alias is None else root_of(x)
+    recorder = current()
+    return is_known(root) and recorder.session is None and not recorder.follows(root)
+
+
+def _chosen(x: Handle, mask: Handle) -> Handle | None:
+    type_, shape = x.type, mask.type.shape
+    if mask.type.dtype != np.bool_ or not shape or type_.shape[: len(shape)] != shape or type_.host or type_.strides is not None:
+        return None
+    recorder = current()
+    if type_.context is not CPU or mask.type.context is not CPU or recorder.immediate is not None or recorder.policy is not None:
+        return None
+    if recorder.session is not None or recorder.tapes:
+        return None
+    where = observe(mask, "mask")
+    if not _may_look(x):
+        return None
+    data = observe(x, "index")
+    # elements in a row: `data[where]` takes twice as long where there are several axes
+    value = data.ravel().take(np.flatnonzero(where)) if len(shape) == len(type_.shape) else data[where]
+    return materialised(value, array_type(value.shape, value.dtype))
 
 
 def _shows_a_view(key: tuple[Any, ...], ndim: int) -> bool:
@@ -119,10 +182,25 @@ def put(x: Handle, key: Any, value: Any) -> None:
         raise TypeError(
             f"NumPy boolean array indexing assignment requires a 0 or 1-dimensional input, input has {value.type.ndim} dimensions"
         )
+    if _chooses_elements(x, known):
+        positions = beside(x, array_of, np.flatnonzero(known))
+        written = TABLE["setitem_arrays"](_flattened(x), value, positions, structure=(("mask", x.type.size),))
+        assign(x, TABLE["reshape"](written, shape=x.type.shape))
+        return
     structure, indices = index_spec.classify_advanced(known, x.type.ndim)
     check_known(structure, indices, x.type.shape)
     arrays = [i if isinstance(i, Handle) else beside(x, array_of, i) for i in indices]
     assign(x, TABLE["setitem_arrays"](x, value, *arrays, structure=structure))
+
+
+def _chooses_elements(x: Handle, key: Any) -> bool:
+    """Whether a key is a known boolean array of several axes, the array's own: it chooses from its elements in a row, by one array of
+    positions where there would be one an axis. (Of 120 x 120 these take 6 µs to find, not 42, and writing by them 7, not 23.)"""
+    return type(key) is np.ndarray and key.dtype == np.bool_ and key.ndim > 1 and key.shape == x.type.shape and x.type.strides is None
+
+
+def _flattened(x: Handle) -> Any:
+    return TABLE["reshape"](x, shape=(x.type.size,))
 
 
 def as_element(x: Handle, value: Any) -> Any:
@@ -268,7 +346,10 @@ def _filled(value: Any, x: Handle) -> Any:
 
 
 def _get_advanced(x: Handle, key: Any) -> Any:
-    structure, indices = index_spec.classify_advanced(_known_masks(x, key), x.type.ndim)
+    known = _known_masks(x, key)
+    if _chooses_elements(x, known):
+        return TABLE["getitem_arrays"](_flattened(x), beside(x, array_of, np.flatnonzero(known)), structure=(("mask", x.type.size),))
+    structure, indices = index_spec.classify_advanced(known, x.type.ndim)
     check_known(structure, indices, x.type.shape)
     arrays = [i if isinstance(i, Handle) else beside(x, array_of, i) for i in indices]
     return TABLE["getitem_arrays"](x, *arrays, structure=structure)

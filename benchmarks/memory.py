@@ -7,6 +7,7 @@ by caches. Then, with the limits raised, a chain of 10^6 steps that is flushed a
 from __future__ import annotations
 
 import gc
+import os
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -25,7 +26,7 @@ GROWTH_MIB = 32
 def resident() -> float:
     """Resident memory of this process, in MiB."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * 4096 / 2**20
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 def turns(x: Any, y: Any, number: int) -> Any:

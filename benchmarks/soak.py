@@ -13,7 +13,6 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -24,6 +23,7 @@ import minpy_jit.numpy as np
 from minpy_jit.exec.mx import Executor
 from minpy_jit.trace.handle import Handle
 
+from .memory import resident
 from .timing import console, main, table
 
 LIMITS = {"max_trie_steps": 2_000, "max_executors": 40, "max_executor_bytes": 64 << 20}
@@ -52,10 +52,9 @@ def sample(flushes: int) -> Sample:
     gc.collect()
     alive = [type(o) for o in gc.get_objects()]
     found = minpy_jit.info()
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
     return Sample(
         flushes,
-        pages * os.sysconf("SC_PAGE_SIZE") / 2**20,
+        resident(),
         len(os.listdir("/proc/self/fd")),
         alive.count(Executor),
         sum(issubclass(kind, Handle) for kind in alive),

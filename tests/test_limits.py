@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 import threading
 import warnings
 import weakref
@@ -17,6 +16,7 @@ import pytest
 import minpy_jit
 import minpy_jit.numpy as np
 from benchmarks import soak
+from benchmarks.memory import resident
 from minpy_jit import config
 from minpy_jit.errors import RecordingWarning
 from minpy_jit.exec import variants
@@ -250,18 +250,14 @@ def test_a_plan_that_was_evicted_is_freed() -> None:
     assert chain(5) == 0.5**5
 
 
-def _resident() -> int:
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-
 def test_compiling_machine_code_leaves_nothing_behind() -> None:
     for _ in range(50):
         jit.compiled("")
-    before = _resident()
+    before = resident()
     for _ in range(200):
         jit.compiled("")
     # LLVM's passes take 30 KiB of memory each time
-    assert _resident() - before < 2 << 20
+    assert resident() - before < 2
 
 
 def test_compiling_ever_new_machine_code_leaves_nothing_behind() -> None:
@@ -273,11 +269,11 @@ def test_compiling_ever_new_machine_code_leaves_nothing_behind() -> None:
     texts = [module(count) for count in range(260, 290)]
     for text in texts[:10]:
         jit.compiled(text)
-    before = _resident()
+    before = resident()
     for text in texts[10:]:
         jit.compiled(text)
     # what LLVM remembers of so many parameters takes 0.5 MB each
-    assert _resident() - before < 4 << 20
+    assert resident() - before < 4
 
 
 def test_executors_count_what_they_hold() -> None:

@@ -46,8 +46,7 @@ def get(x: Handle, key: Any) -> Any:
         return make_view(x, TABLE["getitem"], parsed.numbers, (parsed.spec,))
     if _may_look(x):
         # known already: reading it is a look at memory, not a step
-        value = np.array(observe(x, "index")[key])
-        return materialised(value, array_type((), value.dtype, scalar=True, context=x.type.context))
+        return _read(x, key)
     whole = resolved(x, TABLE["getitem"], parsed.numbers, (parsed.spec,))
     if whole is None:
         return TABLE["getitem"](x, *parsed.numbers, spec=parsed.spec)
@@ -80,10 +79,16 @@ def looked_up(x: Handle, key: Any) -> Handle | None:
     if type_.host or not _may_look(x):
         return None
     try:
-        value = np.array(observe(x, "index")[key])
+        return _read(x, key)
     except IndexError:
         # which the type says in NumPy's words
         return None
+
+
+def _read(x: Handle, key: Any) -> Handle:
+    """A copy of one element of a known array."""
+    type_ = x.type
+    value = np.array(observe(x, "index")[key])
     element = _element_types.get(type_)
     if element is None:
         if len(_element_types) >= 4096:
@@ -182,25 +187,26 @@ def put(x: Handle, key: Any, value: Any) -> None:
         raise TypeError(
             f"NumPy boolean array indexing assignment requires a 0 or 1-dimensional input, input has {value.type.ndim} dimensions"
         )
-    if _chooses_elements(x, known):
-        positions = beside(x, array_of, np.flatnonzero(known))
-        written = TABLE["setitem_arrays"](_flattened(x), value, positions, structure=(("mask", x.type.size),))
-        assign(x, TABLE["reshape"](written, shape=x.type.shape))
-        return
-    structure, indices = index_spec.classify_advanced(known, x.type.ndim)
-    check_known(structure, indices, x.type.shape)
-    arrays = [i if isinstance(i, Handle) else beside(x, array_of, i) for i in indices]
-    assign(x, TABLE["setitem_arrays"](x, value, *arrays, structure=structure))
+    chosen_from, arrays, structure = _advanced(x, known)
+    written = TABLE["setitem_arrays"](chosen_from, value, *arrays, structure=structure)
+    assign(x, written if chosen_from is x else TABLE["reshape"](written, shape=x.type.shape))
 
 
-def _chooses_elements(x: Handle, key: Any) -> bool:
-    """Whether a key is a known boolean array of several axes, the array's own: it chooses from its elements in a row, by one array of
-    positions where there would be one an axis. (Of 120 x 120 these take 6 µs to find, not 42, and writing by them 7, not 23.)"""
-    return type(key) is np.ndarray and key.dtype == np.bool_ and key.ndim > 1 and key.shape == x.type.shape and x.type.strides is None
+def _advanced(x: Handle, key: Any) -> tuple[Handle, list[Any], index_spec.Spec]:
+    """What an advanced key chooses from, the arrays by which it does, and what these mean.
 
+    A known boolean array of several axes, the array's own, chooses from its elements in a row, by one array of positions where there would
+    be one an axis. (Of 120 x 120 these take 6 µs to find, not 42, and writing by them 7, not 23.)
 
-def _flattened(x: Handle) -> Any:
-    return TABLE["reshape"](x, shape=(x.type.size,))
+    Raises:
+        IndexError: positions that are known are out of range.
+    """
+    type_ = x.type
+    if type(key) is np.ndarray and key.dtype == np.bool_ and key.ndim > 1 and key.shape == type_.shape and type_.strides is None:
+        return TABLE["reshape"](x, shape=(type_.size,)), [beside(x, array_of, np.flatnonzero(key))], (("mask", type_.size),)
+    structure, indices = index_spec.classify_advanced(key, type_.ndim)
+    check_known(structure, indices, type_.shape)
+    return x, [i if isinstance(i, Handle) else beside(x, array_of, i) for i in indices], structure
 
 
 def as_element(x: Handle, value: Any) -> Any:
@@ -346,13 +352,8 @@ def _filled(value: Any, x: Handle) -> Any:
 
 
 def _get_advanced(x: Handle, key: Any) -> Any:
-    known = _known_masks(x, key)
-    if _chooses_elements(x, known):
-        return TABLE["getitem_arrays"](_flattened(x), beside(x, array_of, np.flatnonzero(known)), structure=(("mask", x.type.size),))
-    structure, indices = index_spec.classify_advanced(known, x.type.ndim)
-    check_known(structure, indices, x.type.shape)
-    arrays = [i if isinstance(i, Handle) else beside(x, array_of, i) for i in indices]
-    return TABLE["getitem_arrays"](x, *arrays, structure=structure)
+    chosen_from, arrays, structure = _advanced(x, _known_masks(x, key))
+    return TABLE["getitem_arrays"](chosen_from, *arrays, structure=structure)
 
 
 def check_places(index: int | np.ndarray, axis: int, size: int) -> None:

@@ -41,15 +41,13 @@ from .loops import (
     operands_of,
     ordered,
 )
-from .scalars import BOOL, Lanes, declared, memory_type
+from .scalars import BOOL, VECTOR_BITS, Lanes, declared, memory_type, registers
 from .schedule import COSTS, DEAR
 from .table import CALLED, Row, write_table
 from .transposed import small_transpose
 from .vectormath import FUNCTIONS
 
 _I64, _I32, _PTR = ir.IntType(64), ir.IntType(32), ir.PointerType()
-# bits of a vector: lanes are as many as the widest value in a nest allows
-VECTOR_BITS = 512
 # vectors that a reduction adds up side by side: hides the latency of an addition, and shortens each sum
 UNROLL = 4
 # operations, one after another, of which a processor cannot look past so many as to begin with the next turn, and the vectors that a turn
@@ -413,7 +411,7 @@ class _NestWriter:
         for phase, inner in zip(self.nest.phases, self.inner, strict=True):
             items = [i for i in phase.body if isinstance(i, Accumulate)] if inner else []
             sums = [_partial(self, item, width, _is_long(self.nest, inner)) for item in items]
-            vectors = max(vectors, sum(len(s.values) * -(-s.dtype.itemsize * width * 8 // VECTOR_BITS) for s in sums))
+            vectors = max(vectors, sum(len(s.values) * registers(s.dtype, width) for s in sums))
         if vectors == 0 or len(list(self.nest.expressions())) > LARGEST_SIDE_BY_SIDE:
             return 1
         return max(1, min(SIDE_BY_SIDE, SUM_REGISTERS // vectors))

@@ -22,6 +22,8 @@ _FLOATS: dict[np.dtype, ir.Type] = {
     np.dtype(name): type_() for name, type_ in (("e", ir.HalfType), ("f", ir.FloatType), ("d", ir.DoubleType))
 }
 BOOL = np.dtype(np.bool_)
+# bits of a vector: lanes are as many as the widest value in a nest allows
+VECTOR_BITS = 512
 _KNOWS_SPLATS = llvm.llvm_version_info >= (20,)
 
 
@@ -42,6 +44,11 @@ def element_type(dtype: np.dtype) -> ir.Type:
 def memory_type(dtype: np.dtype) -> ir.Type:
     """The LLVM type of an element in memory (bool: one byte)."""
     return ir.IntType(8) if dtype == BOOL else element_type(dtype)
+
+
+def registers(dtype: np.dtype, width: int) -> int:
+    """How many vectors so many values take."""
+    return -(-dtype.itemsize * width * 8 // VECTOR_BITS)
 
 
 def declared(module: ir.Module, name: str, result: ir.Type, arguments: Sequence[ir.Type]) -> ir.Function:

@@ -22,13 +22,12 @@ from llvmlite import ir
 
 from . import coefficients as fit
 from .arithmetic import F32, F64, Arithmetic, library
-from .scalars import KINDS, SCALARS, Emit, Lanes
+from .scalars import KINDS, SCALARS, Emit, Lanes, registers
 
 _Core = Callable[..., Any]
 # a long function costs 3 to 6 ms to compile wherever it is inlined, and up to a quarter of its time where it is called; a short one 3 ms,
-# and nothing that can be measured in a nest that has many. Of vectors of several registers (of so many bytes) each counts
+# and nothing that can be measured in a nest that has many. Of vectors of several registers each counts
 INLINED_USES, INLINED_SHORT_USES = 4, 8
-REGISTER = 64
 # by module, how often long ones were used, and short ones
 _uses: WeakKeyDictionary[ir.Module, Counter[bool]] = WeakKeyDictionary()
 
@@ -56,7 +55,7 @@ class Function:
                 return self.core(Arithmetic(lanes, given), *values)
 
             uses = _uses.setdefault(lanes.builder.module, Counter())
-            uses[self.short] += -(-lanes.width * given.itemsize // REGISTER)
+            uses[self.short] += registers(given, lanes.width)
             is_inlined = uses[self.short] <= (INLINED_SHORT_USES if self.short else INLINED_USES)
             return write(lanes, xs) if is_inlined else lanes.outlined(name, xs, write)
 

@@ -62,7 +62,7 @@ class Compiler:
     def __init__(self) -> None:
         self.buffers: list[Any] = []
         workspace.plan = self._plan  # type: ignore[assignment]
-        emit.PARALLEL_WORK = emit.SMALLEST_SPLIT = 0
+        emit.PARALLEL_WORK, emit.SMALLEST_SPLIT, emit.WAKING_WORK = 0, 0, 1
 
     def _plan(self, kernel: Any, first: int, threads: int, *rest: Any) -> tuple[dict[Any, tuple[int, int, int]], int]:
         self.buffers = list(kernel.buffers)

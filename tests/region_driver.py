@@ -88,7 +88,7 @@ def run_kernel(
         aliased: what the code may not take to be apart.
     """
     plan, needed = workspace.plan(kernel, len(kernel.buffers) - extra, threads)
-    module, _ = emit.write(kernel, aliased=aliased, plan=plan)
+    module, _ = emit.write(kernel, aliased=aliased, plan=plan, threads=threads)
     code = jit.Code(jit.compiled(str(module)), "kernel")
     given = [np.array(a, order="C") for a in arrays]
     made = [given[into[k]] if k in into else np.full(math.prod(t.shape), 77, t.dtype) for k, t in enumerate(results)]

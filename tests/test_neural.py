@@ -21,7 +21,7 @@ import minpy_jit
 import minpy_jit.numpy as np
 from minpy_jit import ops
 from minpy_jit.errors import NoGradientError
-from minpy_jit.exec import run
+from minpy_jit.exec import regions, run
 from minpy_jit.exec.run import NativeStage, plan_cache
 from minpy_jit.interop import mxnet
 from minpy_jit.trace.op import TABLE
@@ -976,6 +976,15 @@ def test_primitives_of_onednn_never_see_the_number_of_threads_change(monkeypatch
 
     assert threads_of("exp") == 1
     assert threads_of("average_pooling", kernel=(2, 2), stride=(1, 1), pad=(0, 0), full=False, count_pad=True) == 2
+
+
+@pytest.mark.skipif(not regions.enabled(), reason="of native loops")
+@pytest.mark.parametrize(("rows", "wanted"), [(10, 1), (800, 2)])
+def test_loops_that_threads_share_have_them(rows: int, wanted: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where no single step is large: what is fused is."""
+    monkeypatch.setattr(minpy_jit.config, "threads", 2)
+    x = numpy.zeros((rows, 1000), "float32")
+    assert run.Plan(driver.graph_of_one(TABLE["exp"], [x], ()), (0,)).threads == wanted
 
 
 def test_who_calls_mxnet_beside_us_finds_it_with_all_threads() -> None:

@@ -27,7 +27,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 TESTS = [
     *sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("tests/test_region*.py")),
-    *(f"tests/test_{name}.py" for name in ("donation", "schedule", "caches", "threads", "processes")),
+    *(f"tests/test_{name}.py" for name in ("donation", "schedule", "wavefront", "caches", "threads", "processes")),
 ]
 # of how much memory a workspace takes, where under AddressSanitizer no buffer takes another's place
 OF_WORKSPACES = (

@@ -61,7 +61,7 @@ def install() -> None:
         _guard_workspace()
     else:
         # small loops are shared, too
-        emit.PARALLEL_WORK = emit.SMALLEST_SPLIT = 0
+        emit.PARALLEL_WORK, emit.SMALLEST_SPLIT, emit.WAKING_WORK = 0, 0, 1
     atexit.register(_save)
 
 

@@ -90,7 +90,8 @@ class Lowered:
     """A stage as a symbol: its JSON, its variables in binding order, the guards (results after the stage's own), the node count, whether
     it has operators with gradients of their own (see `Executor`), the machine code that its regions run, and which results stand in another
     dtype's elements, with their own dtype. `fused`: the positions of the nodes that regions run. `reads` and `writes` (by number of the
-    result): what regions are told the addresses of, in `tables`, whose first is a word that is set when a run has begun."""
+    result): what regions are told the addresses of, in `tables`, whose first is a word that is set when a run has begun. `parallel`:
+    whether threads share a region's work."""
 
     json: str
     variables: tuple[Variable, ...]
@@ -103,6 +104,7 @@ class Lowered:
     tables: tuple[Any, ...] = ()
     reads: tuple[Direct, ...] = ()
     writes: tuple[tuple[int, Direct], ...] = ()
+    parallel: bool = False
 
     @property
     def outside(self) -> set[int]:
@@ -265,6 +267,7 @@ def lower(graph: Graph, stage: Stage, native: bool = False) -> Lowered:
     writer = _Writer()
     entries: dict[int, Any] = {}
     code: list[Any] = []
+    parallel = False
     # results of regions that stand in another dtype's elements
     raw: set[Entry] = set()
     leaves: dict[tuple[int, np.dtype, tuple[int, ...]], Entry] = {}
@@ -319,7 +322,9 @@ def lower(graph: Graph, stage: Stage, native: bool = False) -> Lowered:
         return leaves[key]
 
     def region(group: Group) -> None:
+        nonlocal parallel
         found = regions.compiled(graph, group, [p for p in group.nodes if p in wanted])
+        parallel |= found.threads > 1
         addresses = (ctypes.c_uint64 * (len(found.operands) + len(found.outputs)))()
         tables.append(addresses)
         for k, position in enumerate([p for p, _ in found.operands] + found.results):
@@ -423,6 +428,7 @@ def lower(graph: Graph, stage: Stage, native: bool = False) -> Lowered:
         tuple(tables),
         reads,
         writes,
+        parallel,
     )
 
 

@@ -39,7 +39,7 @@ LONGEST = 50_000
 NODE_BYTES = 8 << 10
 # results of a stage's steps from which on MXNet is asked how much of them it keeps at a time
 LARGE_STAGE = 16 << 20
-# element operations of one step above which a plan runs on all threads
+# element operations of one step of MXNet's above which a plan runs on all threads
 SMALL_WORK = 1 << 20
 
 
@@ -415,10 +415,11 @@ class Plan:
         # of the inputs and numbers, and of the results by slot
         self.given = (*graph.inputs, *graph.scalars)
         self.places = dict(zip(slots, graph.outputs, strict=True))
-        # waking a second thread costs more than small work: measured on elementwise loops and products of two cores
-        # (oneDNN's primitives must not see the number change)
-        training = any(s.lowered.training for s in self.stages if isinstance(s, NativeStage))
-        self.threads = threads() if training or _work(graph) > SMALL_WORK else 1
+        # waking a second thread costs more than small work: measured on elementwise loops and products of two cores. (Regions know their
+        # own; oneDNN's primitives must not see the number change.)
+        lowered = [s.lowered for s in self.stages if isinstance(s, NativeStage)]
+        shared = any(found.training or found.parallel for found in lowered)
+        self.threads = threads() if shared or _work(graph) > SMALL_WORK else 1
 
     def _donors(self) -> tuple[int, ...]:
         """Which inputs, by number, the last stage may write over when nobody else holds them: those that are no results themselves.

@@ -1,8 +1,8 @@
 """Regions: stretches of a program that become one native function each, an operator of ours in MXNet's graph.
 
 tensors.py: what a region computes, as few kinds of tensors; schedule.py: which of them are stored, and in which loops; loops.py: those
-loops; blocks.py: which of them go by blocks; join.py: which run as one; emit.py and scalars.py: LLVM of them; table.py: what runs them;
-jit.py: machine code; region.py: which nodes become regions.
+loops; blocks.py: which of them go by blocks; join.py: which run as one; wavefront.py: which go through memory together; emit.py and
+scalars.py: LLVM of them; table.py: what runs them; jit.py: machine code; region.py: which nodes become regions.
 """
 
 from __future__ import annotations

@@ -46,6 +46,7 @@ from .schedule import COSTS, DEAR
 from .table import CALLED, Row, write_table
 from .transposed import small_transpose
 from .vectormath import FUNCTIONS
+from .wavefront import wavefronts
 
 _I64, _I32, _PTR = ir.IntType(64), ir.IntType(32), ir.PointerType()
 # vectors that a reduction adds up side by side: hides the latency of an addition, and shortens each sum
@@ -60,8 +61,10 @@ MOST_LANES, MOST_WASTE = 64, 1.25
 SIDE_BY_SIDE, SUM_REGISTERS, LARGEST_SIDE_BY_SIDE = 8, 16, 24
 # additions in a row from which on float32 adds up in float64, and float64 with compensation
 LONG_SUM = 1 << 13
-# operations of a section below which waking a second thread costs more, and of a nest of one below which it is not split
+# operations of a section below which meeting a second thread costs more, and of a nest of one below which it is not split
 PARALLEL_WORK, SMALLEST_SPLIT = 1 << 16, 1 << 13
+# operations of all such sections below which waking it does (one that has gone to sleep takes some 10 µs)
+WAKING_WORK = 1 << 17
 # lengths of loops by vectors from which on one function for all of them is compiled in less time than one for each
 MANY_LENGTHS = 4
 # parts of equal work from which on threads, however many, get about as much of them each
@@ -920,7 +923,11 @@ def _line_up(rows: Sequence[Row], weights: Sequence[int]) -> None:
 
 
 def write(
-    kernel: Kernel, name: str = "kernel", aliased: Collection[Buffer] = (), plan: Mapping[Buffer, tuple[int, int, int]] | None = None
+    kernel: Kernel,
+    name: str = "kernel",
+    aliased: Collection[Buffer] = (),
+    plan: Mapping[Buffer, tuple[int, int, int]] | None = None,
+    threads: int = 1,
 ) -> tuple[ir.Module, bool]:
     """The module of a kernel, and whether more than one thread is of use to it.
 
@@ -932,6 +939,7 @@ def write(
         aliased: what may be the same memory as another buffer.
         plan: where each buffer is: number of an address, bytes from there on, and bytes from one thread's own to the next one's; where not
             said, at the address of its number.
+        threads: how many there may be.
     """
     module = ir.Module(name)
     if plan is None:
@@ -939,16 +947,22 @@ def write(
     group_of = _groups(kernel.nests, aliased)
     for number, group in enumerate(dict.fromkeys(group_of.values())):
         group.write(module, number, aliased)
+    sections = [[(nest, group_of[nest].row(nest)) for nest in section] for section in kernel.sections()]
+    together = wavefronts(sections, plan, aliased, threads)
+    within = {row for wavefront in together for row in wavefront.rows}
+    heads = {wavefront.rows[0] for wavefront in together}
     rows: list[Row] = []
-    shared = False
-    for section in kernel.sections():
-        first = len(rows)
-        rows += [group_of[nest].row(nest) for nest in section]
-        _share_out(rows[first:])
-        before, shared = shared, any(row.total for row in rows[first:])
-        rows[first].waits = first > 0 and (shared or before)
-    write_table(module, name, rows, plan)
-    return module, any(row.total for row in rows)
+    shared, work = False, 0
+    for section in sections:
+        added = [row for _, row in section]
+        if added[0] not in within:
+            _share_out(added)
+        before, shared = shared, added[0] in within or any(row.total for row in added)
+        added[0].waits = bool(rows) and (shared or before) and (added[0] in heads or added[0] not in within)
+        rows += added
+        work += sum(row.work for row in added) if shared else 0
+    write_table(module, name, rows, plan, together)
+    return module, work >= WAKING_WORK
 
 
 def _groups(nests: Sequence[Item], aliased: Collection[Buffer]) -> dict[Item, _Group]:
@@ -982,6 +996,7 @@ class _Group:
 
     function: ir.Function
     grain: int
+    width: int
     turns: Callable[[Sequence[tuple[int, int]]], int]
 
     def __init__(self) -> None:
@@ -1012,7 +1027,7 @@ class _Group:
         function.linkage = "internal"
         arguments = function.args[len(buffers) + 2 :]
         numbers = {owner: arguments[k] for owner, k in differ.items()}
-        self.grain = 1
+        self.grain = self.width = 1
         if isinstance(item, MatrixProduct):
             _write_product(function, item, numbers)
         elif isinstance(item, Copy):
@@ -1020,7 +1035,7 @@ class _Group:
         else:
             writer = _NestWriter(function, item, aliased, numbers, dict(zip(self.owners, columns, strict=True)))
             writer.write()
-            self.grain, self.turns = writer.grain, writer.turns
+            self.grain, self.width, self.turns = writer.grain, 1 if writer.any_length else writer.lanes, writer.turns
         self.function = _unpacking(function, len(buffers), len(told))
 
     def row(self, item: Item) -> Row:
@@ -1032,7 +1047,7 @@ class _Group:
         else:
             turns = self.turns(item.loops()[0])
         numbers = self.members[item]
-        return Row(self.function, item.buffers(), [numbers[k] for k in self.places], turns, self.grain, work_of(item))
+        return Row(self.function, item.buffers(), [numbers[k] for k in self.places], turns, self.grain, work_of(item), width=self.width)
 
 
 def _unpacking(function: ir.Function, count: int, told: int) -> ir.Function:

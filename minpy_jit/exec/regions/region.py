@@ -258,10 +258,12 @@ def compile_group(graph: Graph, group: Group, wanted: Sequence[int]) -> Region:
     kernel, in_place = join.joined(kernel, len(operands), len(tensors), in_place)
     aliased = {kernel.buffers[len(operands) + k] for k, found in enumerate(in_place) if found}
     aliased.update(kernel.buffers[i] for found in in_place for i in found)
-    plan, needed = workspace.plan(kernel, len(kernel.buffers) - extra, mx.threads())
-    module, parallel = emit.write(kernel, aliased=aliased, plan=plan)
+    threads = mx.threads()
+    plan, needed = workspace.plan(kernel, len(kernel.buffers) - extra, threads)
+    module, parallel = emit.write(kernel, aliased=aliased, plan=plan, threads=threads)
     outputs = [*[(graph.nodes[p].type.shape, graph.nodes[p].type.dtype) for p in wanted], *[((), t.dtype) for t in tensors[len(wanted) :]]]
-    threads = mx.threads() if parallel else 1
+    if not parallel:
+        threads = 1
     if needed:
         outputs.append(((needed,), np.dtype(np.uint8)))
     return Region(operands, list(wanted), codes.get(str(module), kernel.outline()), threads, guards, outputs, in_place[: len(wanted)])

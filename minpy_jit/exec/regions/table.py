@@ -75,8 +75,8 @@ class Wavefront:
 
     Attributes:
         rows: one after another in the table.
-        members: of each, the turns of a line, how many lines it is behind the first one (`skew`), and how many more than those before its
-            stretch it leaves to others where the stretch begins (`gap`; where it ends, `skew`).
+        members: of each, the turns of a line, how many lines it is behind the first one (`skew`), and how many lines of a thread's stretch
+            it leaves for the end where the stretch begins (`gap`; where it ends, `skew`).
         block: lines that a row takes at once.
         length: lines of the longest row.
         skew, gap: the largest.
@@ -97,7 +97,7 @@ def write_table(
     plan: Mapping[Buffer, tuple[int, int, int]],
     wavefronts: Sequence[Wavefront] = (),
 ) -> None:
-    """The kernel's function, which runs rows. `plan`: where each buffer is, see `emit.write`."""
+    """The kernel's function, which runs rows, those of wavefronts by lines. `plan`: where each buffer is, see `emit.write`."""
     function = ir.Function(module, ir.FunctionType(_VOID, [_PTR, _I64, _I64, _BARRIER]), name)
     builder = ir.IRBuilder(function.append_basic_block())
     if rows:

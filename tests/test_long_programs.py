@@ -315,6 +315,36 @@ numpy.testing.assert_allclose(y.asnumpy(), z, rtol=1e-3, atol=1e-4)
 (plan,) = plan_cache.plans.values()
 assert plan.threads == 4 and plan.nodes == 1
 """
+RESTED = """
+import os
+import time
+import numpy
+import minpy_jit
+import minpy_jit.numpy as np
+from minpy_jit.exec.run import plan_cache
+
+given = numpy.random.default_rng(0).standard_normal((600, 500)).astype("float32")
+x = np.array(given)
+expected = given
+for _ in range(9):
+    expected = numpy.maximum(expected, expected.max(axis=0) - 1)
+cores = os.sched_getaffinity(0)
+for turn in range(12):
+    # its threads are asleep, and may wake on one core; some turns while another process is busy
+    other = os.posix_spawn("/bin/sh", ["sh", "-c", "for k in $(seq 20000); do :; done"], {}) if turn % 3 == 0 else None
+    time.sleep(0.02)
+    y = x
+    for _ in range(9):
+        y = np.maximum(y, np.max(y, axis=0) - 1)
+    numpy.testing.assert_array_equal(y.asnumpy(), expected)
+    if other is not None:
+        os.waitpid(other, 0)
+(plan,) = plan_cache.plans.values()
+assert plan.threads == 4 and plan.nodes == 1
+# they may go anywhere, as before
+assert len(os.listdir("/proc/self/task")) >= plan.threads
+assert all(os.sched_getaffinity(int(task)) == cores for task in os.listdir("/proc/self/task"))
+"""
 LOADED = "from minpy_jit.exec import mx; mx.lib()"
 
 
@@ -330,6 +360,12 @@ def run(program: str, **asked: str) -> str:
 @pytest.mark.usefixtures("native")
 def test_threads_that_find_no_core_free_wait_for_one_another() -> None:
     run(THREADED)
+
+
+@pytest.mark.usefixtures("native")
+@pytest.mark.parametrize("threads", ["2", "4"])
+def test_threads_that_have_slept(threads: str) -> None:
+    run(RESTED.replace("plan.threads == 4", f"plan.threads == {threads}"), MINPY_JIT_THREADS=threads, OMP_NUM_THREADS=threads)
 
 
 @pytest.mark.slow

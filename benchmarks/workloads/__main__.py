@@ -59,8 +59,8 @@ def measure(names: Sequence[str], quick: bool) -> list[Row]:
             for how, each in contestants.items():
                 progress.update(task, description=f"{name}: {how}")
                 first[how], second[how] = map(float, each.ask(f"setup {name}").split())
-                # one more, as steady as a single call can be
-                calls[how] = 1 if quick else max(1, min(10_000, round(BLOCK / each(1))))
+                # some more, until they are steady: what is longer than a segment was compiled at the third
+                calls[how] = 1 if quick else max(1, min(10_000, round(BLOCK / min(each(1) for _ in range(4)))))
                 progress.advance(task)
             progress.update(task, description=f"{name}: timing")
             rows.append(Row(WORKLOADS[name], first, second, interleaved(contestants, calls, blocks, warmup=1)))

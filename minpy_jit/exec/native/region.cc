@@ -1,6 +1,7 @@
 // The region operator: runs one compiled function on the tensors of an MXNet node, on one OpenMP team.
 #include <linux/futex.h>
 #include <omp.h>
+#include <sched.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -43,14 +44,18 @@ struct Team {
   std::atomic<int> sleeping{0};
   alignas(64) std::atomic<int> arrived{0};
   alignas(64) std::atomic<uint32_t> round{0};
+  // how many are running, and a bit for each core that one of them has
+  std::atomic<int> running{0};
+  std::atomic<uint64_t> taken[CPU_SETSIZE / 64] = {};
   char begin = 0, end = 0;
 };
 
 static_assert(sizeof(std::atomic<uint32_t>) == sizeof(uint32_t), "the kernel waits on the word itself");
 
-// of this thread: its team, and how many there are
+// of this thread: its team, how many there are, and its core
 thread_local Team* team_now = nullptr;
 thread_local int team_size = 1;
+thread_local int core_now = -1;
 
 // looks at the others, some 25 ns each, before a thread sleeps
 const int SPINS = 4000;
@@ -67,6 +72,39 @@ inline void relax() {
 #endif
 }
 
+inline uint64_t bit(int core) { return uint64_t(1) << core % 64; }
+
+inline bool is_taken(const Team& team, int core) { return team.taken[core / 64].load(std::memory_order_relaxed) & bit(core); }
+
+// whether the core is this thread's own
+bool take(Team& team, int core) {
+  if (core < 0 || core >= CPU_SETSIZE) return true;
+  if (team.taken[core / 64].fetch_or(bit(core), std::memory_order_relaxed) & bit(core)) return false;
+  if (core_now >= 0) team.taken[core_now / 64].fetch_and(~bit(core_now), std::memory_order_relaxed);
+  core_now = core;
+  return true;
+}
+
+// Threads that have slept may wake on one core, and the kernel moves none of them for some milliseconds (least of all on a virtual machine,
+// where a core that sleeps counts as busy): two that meet 100 times then take longer than one alone. So who finds its core taken moves to a
+// free one, if it may, and may go anywhere afterwards.
+void settle(Team& team) {
+  const int core = sched_getcpu();
+  if (core == core_now || take(team, core)) return;
+  cpu_set_t allowed, free;
+  if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) return;
+  CPU_ZERO(&free);
+  for (int k = 0; k < CPU_SETSIZE; ++k) {
+    if (CPU_ISSET(k, &allowed) && !is_taken(team, k)) CPU_SET(k, &free);
+  }
+  // its own of before is free for it
+  if (core_now >= 0 && CPU_ISSET(core_now, &allowed)) CPU_SET(core_now, &free);
+  if (CPU_COUNT(&free) == 0 || sched_setaffinity(0, sizeof free, &free) != 0) return;
+  const int found = sched_getcpu();
+  if (found != core_now) take(team, found);
+  sched_setaffinity(0, sizeof allowed, &allowed);
+}
+
 // whether the round was over soon
 bool spin(const Team& team, uint32_t round) {
   if (sleeps_left > 0) {
@@ -78,6 +116,8 @@ bool spin(const Team& team, uint32_t round) {
       sleeps /= 2;
       return true;
     }
+    // who has not begun may be waiting for this very core
+    if (k % 256 == 255 && team.running.load(std::memory_order_relaxed) < team_size) sched_yield();
     relax();
   }
   struct rusage usage;
@@ -103,6 +143,7 @@ void team_barrier() {
     team.sleeping.fetch_add(1);
     while (team.round.load() == round) syscall(SYS_futex, &team.round, FUTEX_WAIT_PRIVATE, round, nullptr, nullptr, 0);
     team.sleeping.fetch_sub(1);
+    settle(team);
   }
 }
 
@@ -116,6 +157,9 @@ __attribute__((no_sanitize("thread"))) void run_team(Kernel kernel, void** tenso
     team_now = &team;
     // fewer than asked for, where OpenMP has no more
     team_size = omp_get_num_threads();
+    core_now = -1;
+    settle(team);
+    team.running.fetch_add(1, std::memory_order_relaxed);
     kernel(tensors, omp_get_thread_num(), team_size, team_barrier);
     // they wait for one another here, and not where the parallel region ends
     team_barrier();

@@ -39,7 +39,7 @@ LONGEST = 50_000
 NODE_BYTES = 8 << 10
 # results of a stage's steps from which on MXNet is asked how much of them it keeps at a time
 LARGE_STAGE = 16 << 20
-# element operations of one step of MXNet's above which a plan runs on all threads
+# element operations of one step above which a plan runs on all threads, whatever its regions are worth
 SMALL_WORK = 1 << 20
 
 

@@ -78,7 +78,7 @@ inline bool is_taken(const Team& team, int core) { return team.taken[core / 64].
 
 // whether the core is this thread's own
 bool take(Team& team, int core) {
-  if (core < 0 || core >= CPU_SETSIZE) return true;
+  if (core < 0 || core >= CPU_SETSIZE || core == core_now) return true;
   if (team.taken[core / 64].fetch_or(bit(core), std::memory_order_relaxed) & bit(core)) return false;
   if (core_now >= 0) team.taken[core_now / 64].fetch_and(~bit(core_now), std::memory_order_relaxed);
   core_now = core;
@@ -89,8 +89,7 @@ bool take(Team& team, int core) {
 // where a core that sleeps counts as busy): two that meet 100 times then take longer than one alone. So who finds its core taken moves to a
 // free one, if it may, and may go anywhere afterwards.
 void settle(Team& team) {
-  const int core = sched_getcpu();
-  if (core == core_now || take(team, core)) return;
+  if (take(team, sched_getcpu())) return;
   cpu_set_t allowed, free;
   if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) return;
   CPU_ZERO(&free);
@@ -100,8 +99,7 @@ void settle(Team& team) {
   // its own of before is free for it
   if (core_now >= 0 && CPU_ISSET(core_now, &allowed)) CPU_SET(core_now, &free);
   if (CPU_COUNT(&free) == 0 || sched_setaffinity(0, sizeof free, &free) != 0) return;
-  const int found = sched_getcpu();
-  if (found != core_now) take(team, found);
+  take(team, sched_getcpu());
   sched_setaffinity(0, sizeof allowed, &allowed);
 }
 

@@ -153,6 +153,11 @@ class _NestWriter:
         """How many turns have to stay together."""
         return self.lanes if self.any_length else 1
 
+    @property
+    def width(self) -> int:
+        """Elements of a turn, where lanes are turns of the last outer loop."""
+        return 1 if self.any_length else self.lanes
+
     def turns(self, outer: Sequence[tuple[int, int]]) -> int:
         """How many turns these outer loops have, vectors counted as one where their number is known; or blocks of them."""
         if self.nest.block is not None:
@@ -949,16 +954,16 @@ def write(
         group.write(module, number, aliased)
     sections = [[(nest, group_of[nest].row(nest)) for nest in section] for section in kernel.sections()]
     together = wavefronts(sections, plan, aliased, threads)
-    within = {row for wavefront in together for row in wavefront.rows}
-    heads = {wavefront.rows[0] for wavefront in together}
+    of_row = {row: wavefront for wavefront in together for row in wavefront.rows}
     rows: list[Row] = []
     shared, work = False, 0
     for section in sections:
         added = [row for _, row in section]
-        if added[0] not in within:
+        wavefront = of_row.get(added[0])
+        if wavefront is None:
             _share_out(added)
-        before, shared = shared, added[0] in within or any(row.total for row in added)
-        added[0].waits = bool(rows) and (shared or before) and (added[0] in heads or added[0] not in within)
+        before, shared = shared, wavefront is not None or any(row.total for row in added)
+        added[0].waits = bool(rows) and (shared or before) and (wavefront is None or added[0] is wavefront.rows[0])
         rows += added
         work += sum(row.work for row in added) if shared else 0
     write_table(module, name, rows, plan, together)
@@ -1035,7 +1040,7 @@ class _Group:
         else:
             writer = _NestWriter(function, item, aliased, numbers, dict(zip(self.owners, columns, strict=True)))
             writer.write()
-            self.grain, self.width, self.turns = writer.grain, 1 if writer.any_length else writer.lanes, writer.turns
+            self.grain, self.width, self.turns = writer.grain, writer.width, writer.turns
         self.function = _unpacking(function, len(buffers), len(told))
 
     def row(self, item: Item) -> Row:

@@ -30,6 +30,7 @@ _ARGUMENTS = [_PTR, _PTR, _I64, _PTR, _PTR, _PTR, _PTR, _PTR, _I64, _I64, _BARRI
 CALLED = ir.FunctionType(_VOID, [_PTR, _I64, _I64, _PTR])
 # what a row holds: where its pointers begin and end among all, what is said of its turns (see `Row`), and where its numbers begin
 _COLUMNS = ("begin", "end", "turns", "grain", "weight", "start", "total", "waits", "numbers", "wavefront")
+_OF_TURNS = ("turns", "grain", "weight", "start", "total", "waits", "wavefront")
 # a row whose wavefront began before
 _WITHIN = -1
 
@@ -48,7 +49,7 @@ class Row:
         weight, start, total: threads share a line of that total length evenly; each grain takes so much of it, the first one from `start`
             on; a thread takes the grains that begin in its part. Total 0: one thread takes all.
         waits: whether threads wait for one another before.
-        width: elements of the last loop in a turn.
+        width: elements of a turn, where lanes are turns of the last outer loop.
     """
 
     function: ir.Function
@@ -198,7 +199,7 @@ def _write_runner(function: ir.Function, call: ir.Function, wavefront: ir.Functi
     stretch = [builder.alloca(_I64), builder.alloca(_I64)]
     loop = Loop(builder, _number(0), count, 1, unroll=False)
     row = loop.index
-    turns, grain, weight, start, total, waits, wave = (_column(builder, rows, row, name) for name in (*_COLUMNS[2:8], "wavefront"))
+    turns, grain, weight, start, total, waits, wave = (_column(builder, rows, row, name) for name in _OF_TURNS)
     several = builder.icmp_signed(">", threads, _number(1))
     with builder.if_then(builder.and_(several, builder.icmp_signed("!=", waits, _number(0)))):
         builder.call(barrier, [])

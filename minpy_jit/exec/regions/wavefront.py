@@ -19,7 +19,7 @@ from .loops import Accumulate, Apply, Buffer, Copy, Expr, Item, Literal, Load, N
 from .table import Row, Wavefront
 
 # bytes that sections touch from which on each fetches them anew, from behind the last cache; and of what a wavefront touches at once, which
-# the second cache takes. (50 sweeps of a Jacobi step, 32 MiB of last cache: 1.2 times slower at 25 MB, level at 35, 2 times faster at 200.)
+# the second cache takes. (20 sweeps of a Jacobi step, 32 MiB of last cache: 1.2 times slower at 25 MB, level at 35, 2 times faster at 200.)
 CACHE, ROOM = 1 << 25, 1 << 19
 # lines that a section takes at least before the next one's turn
 FEWEST = 4
